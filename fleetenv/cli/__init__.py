@@ -1,0 +1,86 @@
+"""The command line: one file a command, none with logic of its own.
+
+A command's file has `add_arguments(parser)` and `run(options) -> exit status`; its docstring is its help. Only the file
+of the command that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from fleetenv import __version__
+from fleetenv.errors import FleetenvError, InputError, nearest
+
+COMMANDS = {
+    "apply": "bring hosts to the state that a playbook describes",
+    "drift": "report where hosts differ from a playbook, and from each other; change nothing",
+    "lock": "solve an environment.yml once, into exact packages for every host",
+    "inventory": "show the inventory as fleetenv understands it (as ansible-inventory does)",
+    "ping": "check that hosts can be reached and logged in to",
+    "run": "run one command on many hosts",
+    "gpu": "show the fleet's GPUs and drivers",
+    "doc": "explain a module and its arguments",
+    "init": "write a working example project into a folder",
+    "lab": "run disposable SSH hosts on this machine",
+    "demo": "tell the whole story on this machine, in disposable hosts",
+}
+
+EXIT_BAD_INPUT = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="fleetenv",
+        description="Provision fleets of GPU machines: Miniconda, mirrors, environments, drivers, drift.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n"
+        + "\n".join(f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
+        + "\n\n'fleetenv COMMAND --help' explains each one.",
+        usage="fleetenv [--version] [--help] COMMAND ...",
+    )
+    parser.add_argument("--version", action="version", version=f"fleetenv {__version__}")
+    parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    if not words:
+        parser.print_help()
+        return EXIT_BAD_INPUT
+    chosen = parser.parse_args(words[:1])
+    try:
+        if chosen.command not in COMMANDS:
+            raise InputError(
+                f"there is no command '{chosen.command}'",
+                hint=nearest(chosen.command, COMMANDS) or "'fleetenv --help' lists them",
+            )
+        return _run(chosen.command, words[1:])
+    except FleetenvError as error:
+        print(f"fleetenv: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("fleetenv: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; nothing is left to say
+        return EXIT_INTERRUPTED
+
+
+def _run(name: str, words: list[str]) -> int:
+    command = import_module(f"fleetenv.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"fleetenv {name}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    try:
+        options = parser.parse_args(words)
+    except SystemExit as stop:  # argparse says 2 for bad usage; ours is 1, as for all bad input
+        return EXIT_BAD_INPUT if stop.code else 0
+    status: int = command.run(options)
+    return status

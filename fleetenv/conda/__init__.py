@@ -1,0 +1,1 @@
+"""Specs, channels and mirrors, locks, installers, generations."""

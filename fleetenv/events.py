@@ -1,0 +1,123 @@
+"""What happens in a run, as typed events. Console, JSON, JUnit, drift and history all live on these alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from fleetenv.errors import Location
+from fleetenv.source import Value
+from fleetenv.state import Diff, State
+
+
+class Status(StrEnum):
+    """How one task ended on one host."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    FAILED = "failed"
+    IGNORED = "ignored"  # failed, but ignore_errors said to go on
+    RESCUED = "rescued"  # failed, and a rescue section took over
+    SKIPPED = "skipped"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRef:
+    """A task as reports show it."""
+
+    play: str
+    name: str  # its name, else its module
+    module: str
+    location: Location
+    role: str | None = None
+    handler: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """Plays and hosts are known, nothing was touched yet."""
+
+    playbook: str
+    hosts: tuple[str, ...]
+    check_mode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlayStarted:
+    """A play begins, on these hosts."""
+
+    play: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """A host has come to a task that needs more than a moment: there are steps to carry out."""
+
+    host: str
+    task: TaskRef
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step told how far it is. `text` came from the host."""
+
+    host: str
+    task: TaskRef
+    done: float
+    total: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFinished:
+    """One task (or one item of its loop) ended on one host.
+
+    `diff` compares what was wanted with what was found first. `found` is that first state, for drift and history.
+    Texts in `msg`, `diff`, `found` and `result` may come from the host: escape them wherever they are shown. A task
+    with `no_log` comes with all of these empty.
+    """
+
+    host: str
+    task: TaskRef
+    status: Status
+    msg: str = ""
+    diff: Diff[State] | None = None
+    found: State | None = None
+    item: str | None = None
+    result: Mapping[str, Value] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HostLost:
+    """A host cannot be reached (any more); nothing further happens on it."""
+
+    host: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The run is over; `interrupted` when the user ended it."""
+
+    seconds: float
+    round_trips: Mapping[str, int]  # host -> messages sent to it
+    interrupted: bool = False
+
+
+Event: TypeAlias = RunStarted | PlayStarted | TaskStarted | Progress | TaskFinished | HostLost | RunFinished
+
+
+class Sink:
+    """Whoever listens to a run. A sink that fails must not fail the run's hosts: it is told in order, on one thread."""
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """The run is over, in whatever way: write what remains to be written."""

@@ -1,0 +1,1 @@
+"""What nvidia-smi says, what a driver supports, and whether a GPU is well."""

@@ -1,0 +1,1 @@
+"""Disposable SSH hosts on this machine, a small conda channel, a small installer."""

@@ -1,0 +1,1 @@
+"""What a task can say: one file a module."""

@@ -1,0 +1,1 @@
+"""Playbooks: YAML to plays and tasks, variables and their precedence, templates."""

@@ -1,0 +1,91 @@
+"""What is said to a host, and what it answers: plain data, written by modules and carried by the shell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+def sh(*words: str | int) -> str:
+    """Quote words into one POSIX shell command. The only place where anything is quoted for a host."""
+    return shlex.join(str(word) for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a script left behind: exit status, and all that it wrote."""
+
+    status: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """Standard output as text; bytes that are not UTF-8 become U+FFFD."""
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def error_text(self) -> str:
+        """Standard error as text, as in [`text`][]."""
+        return self.stderr.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run POSIX sh text on the host; a non-zero exit status fails the step.
+
+    `stdin` is where secrets and file contents travel: never in `script`, which other users of the host may see.
+    A script reports progress by writing lines `fleetenv-progress DONE TOTAL TEXT` to standard error; they are taken
+    out of what [`Completed`][] holds.
+    """
+
+    script: str
+    stdin: bytes = b""
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    timeout: float | None = None  # seconds; None: the task's own
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put a file on the host: written beside `path`, given its mode and owner, then renamed over it.
+
+    Bytes travel in the message itself. A `Path` is a file on the controller that may be large: it is streamed, and a
+    transfer that was cut off is resumed from what the host already has.
+    """
+
+    content: bytes | Path
+    path: str
+    mode: int | None = None  # None: as the file was, else 0644 less the umask
+    owner: str | None = None
+    group: str | None = None
+
+
+Step: TypeAlias = Run | Send
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Generic[T_co]):
+    """A question to a host that changes nothing there. Pure data: equal probes are asked once.
+
+    `parse` must accept whatever a host may print, and raise [`ValueError`][] for what it cannot understand.
+    """
+
+    script: str
+    parse: Callable[[Completed], T_co] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup(Generic[T_co]):
+    """A probe about one of many subjects: all lookups of equal `script` are asked as one, with one parse.
+
+    The script gets the subjects as `"$@"`; `parse` gets its whole output, and maps each subject to what was found.
+    """
+
+    script: str
+    parse: Callable[[Completed], Mapping[str, T_co]] = field(compare=False)
+    subject: str

@@ -1,0 +1,1 @@
+"""Sinks for events and drift: terminal, JSON, HTML, Markdown, JUnit."""

@@ -1,0 +1,1 @@
+"""Connections to hosts, and the one remote shell that is spoken over them."""
