@@ -37,7 +37,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run POSIX sh text on the host; a non-zero exit status fails the step.
+    """Run POSIX sh text on the host; a non-zero exit status fails the step, and what was to follow is not done.
 
     `stdin` is where secrets and file contents travel: never in `script`, which other users of the host may see.
     A script reports progress by writing lines `fleetenv-progress DONE TOTAL TEXT` to standard error; they are taken
@@ -48,6 +48,7 @@ class Run:
     stdin: bytes = b""
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     timeout: float | None = None  # seconds; None: the task's own
+    may_fail: bool = False  # a non-zero exit status does not stop what follows it in the same message
 
 
 @dataclass(frozen=True, slots=True)
