@@ -1,0 +1,27 @@
+"""Text from hosts, made safe to show: nothing that a host wrote may steer a terminal, hide itself or fake a line."""
+
+from __future__ import annotations
+
+_KEPT = frozenset("\n\t")
+
+
+def visible(text: str) -> str:
+    r"""Return `text` with every character that is not printable written as its escape; newlines and tabs stay.
+
+    Terminal escapes become `\x1b[31m`, carriage returns `\r`, bidirectional and zero-width marks `\u202e`, lone
+    surrogates `\udc80`. Text that is printable throughout comes back as it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in _KEPT else _escaped(char) for char in text)
+
+
+def visible_line(text: str) -> str:
+    r"""Return `text` as [`visible`][] does, and on one line: newlines and tabs are escaped, too."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
