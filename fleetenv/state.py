@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -31,7 +31,13 @@ class Content(msgspec.Struct, frozen=True, eq=False):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all states. Fields are scalars, [`Content`][], tuples, or mappings from names to those."""
+    """Base of all states. Fields are scalars, [`Content`][], tuples, or mappings from names to those.
+
+    `alike` names the fields that one expects to be the same on all hosts of a play even where a task does not ask for
+    it (the driver's version, an environment's packages): the drift report compares hosts by these, and no others.
+    """
+
+    alike: ClassVar[frozenset[str]] = frozenset()
 
 
 S = TypeVar("S", bound=State)
