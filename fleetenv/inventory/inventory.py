@@ -11,7 +11,7 @@ from fleetenv.errors import InputError, nearest
 from fleetenv.inventory import patterns
 from fleetenv.inventory.address import short_name
 from fleetenv.inventory.model import Group, Host
-from fleetenv.inventory.vars_folder import VarsFolder
+from fleetenv.inventory.vars_folder import Kind, VarsFolder
 from fleetenv.source import SourceText, Value
 
 
@@ -69,19 +69,27 @@ class Inventory:
             InputError: there is no such host, or a file of variables cannot be read.
         """
         if host not in self._merged:
-            found = self._host(host)
-            merged = {**self._group_merged(found.groups), **found.vars}
-            for folder in (*self._beside_inventory, *self._beside_playbook):
-                merged |= folder.variables("host_vars", host)
-            self._merged[host] = merged
+            self._merged[host] = {**self._group_merged(self._host(host).groups), **self.host_variables(host)}
         return self._merged[host]
+
+    def host_variables(self, host: str) -> Mapping[str, Value]:
+        """Return what is said of one host itself, in the inventory and in `host_vars`; nothing of its groups."""
+        return self._with_files(self._host(host).vars, "host_vars", host)
 
     def group_variables(self, group: str) -> Mapping[str, Value]:
         """Return what is said of one group itself, in the inventory and in `group_vars`."""
-        merged = dict(self.groups[group].vars)
-        for folder in (*self._beside_inventory, *self._beside_playbook):
-            merged |= folder.variables("group_vars", group)
-        return merged
+        return self._with_files(self.groups[group].vars, "group_vars", group)
+
+    def beside(self, playbook_folder: Path) -> Inventory:
+        """Return the same hosts and groups with the `group_vars` and `host_vars` of another playbook's folder."""
+        path = playbook_folder.resolve()
+        known = [folder for folder in self._beside_inventory if folder.path == path]
+        return Inventory(
+            self.hosts,
+            self.groups,
+            beside_inventory=self._beside_inventory,
+            beside_playbook=known[:1] or [VarsFolder(path)],
+        )
 
     def magic(self, host: str) -> Mapping[str, Value]:
         """Return the variables that Ansible makes from the inventory: `groups`, `group_names`, `inventory_*`.
@@ -132,6 +140,12 @@ class Inventory:
                     hint=nearest(name, [*self.groups, *self.hosts]),
                 )
         return terms
+
+    def _with_files(self, given: Mapping[str, Value], kind: Kind, name: str) -> Mapping[str, Value]:
+        merged = dict(given)
+        for folder in (*self._beside_inventory, *self._beside_playbook):
+            merged |= folder.variables(kind, name)
+        return merged
 
     def _merge_groups(self, names: tuple[str, ...]) -> Mapping[str, Value]:
         """Merge the groups' variables, in Ansible's order: inventory, then 'all' in files, then the others in files."""

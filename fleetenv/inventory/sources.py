@@ -35,24 +35,16 @@ def load(sources: Sequence[str], *, playbook_folder: Path | None = None) -> Inve
     draft = Draft()
     folders: dict[Path, VarsFolder] = {}
     beside: list[VarsFolder] = []
-
-    def folder(path: Path) -> VarsFolder:
-        return folders.setdefault(path.resolve(), VarsFolder(path.resolve()))
-
     for source in sources:
         path = Path(os.path.abspath(os.path.expandvars(Path(source).expanduser())))  # noqa: PTH100 links stay as named
         if "," in source and not path.exists():
             _read_list(source, draft)
         else:
             _read_path(path, source, draft)
-            beside.append(folder(path if path.is_dir() else path.parent))
-    hosts, groups = draft.finish()
-    return Inventory(
-        hosts,
-        groups,
-        beside_inventory=beside,
-        beside_playbook=[folder(playbook_folder)] if playbook_folder else [],
-    )
+            folder = (path if path.is_dir() else path.parent).resolve()
+            beside.append(folders.setdefault(folder, VarsFolder(folder)))
+    inventory = Inventory(*draft.finish(), beside_inventory=beside)
+    return inventory.beside(playbook_folder) if playbook_folder else inventory
 
 
 def _read_list(source: str, draft: Draft) -> None:

@@ -18,7 +18,7 @@ class VarsFolder:
     """Reads each file once, when a host first needs it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._present: dict[Kind, frozenset[str]] = {}
         self._read: dict[tuple[Kind, str], Mapping[str, Value]] = {}
 
@@ -38,12 +38,12 @@ class VarsFolder:
 
     def _files(self, kind: Kind, name: str) -> list[Path]:
         if kind not in self._present:
-            folder = self._path / kind
+            folder = self.path / kind
             self._present[kind] = frozenset(each.name for each in folder.iterdir()) if folder.is_dir() else frozenset()
         present = self._present[kind]
         for extension in _EXTENSIONS:
             if name + extension in present:
-                path = self._path / kind / (name + extension)
+                path = self.path / kind / (name + extension)
                 return list(_files_below(path)) if path.is_dir() else [path]
         return []
 
