@@ -23,6 +23,7 @@ class Completed:
     status: int
     stdout: bytes = b""
     stderr: bytes = b""
+    dropped: int = 0  # bytes of output beyond what is kept of one step; a probe's answer is then not whole
 
     @property
     def text(self) -> str:

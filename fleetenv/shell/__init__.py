@@ -1,1 +1,13 @@
-"""Connections to hosts, and the one remote shell that is spoken over them."""
+"""Connections to hosts, and the one remote shell that is spoken over them.
+
+settings = Settings.from_variables("gpu01", {"ansible_host": "10.0.0.11", "ansible_user": "ops"})
+async with await connect(settings) as connection:
+    (answer,) = await connection.talk([Run("uname -r")])
+"""
+
+from fleetenv.shell.become import Become
+from fleetenv.shell.connection import Connection, connect
+from fleetenv.shell.keys import KeyRing
+from fleetenv.shell.settings import Defaults, Settings
+
+__all__ = ["Become", "Connection", "Defaults", "KeyRing", "Settings", "connect"]

@@ -1,0 +1,229 @@
+"""A connection to one host: its shells, one for each user, and the steps that are talked over them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+from fleetenv.errors import HostError, TaskFailed, Unreachable
+from fleetenv.remote import Completed, Run, Send, Step
+from fleetenv.shell import send
+from fleetenv.shell.answer import Progress
+from fleetenv.shell.become import Become
+from fleetenv.shell.keys import KeyRing
+from fleetenv.shell.message import FilePart, Item, end_session
+from fleetenv.shell.remote_shell import Job, RemoteShell, StepTimeout
+from fleetenv.shell.settings import Settings
+from fleetenv.shell.transport import ConnectionCut, Transport
+
+_END_TIMEOUT = 8.0  # seconds to end what a step has started, before the host counts as lost
+
+
+async def connect(settings: Settings, ring: KeyRing | None = None) -> Connection:
+    """Connect to a host and log in.
+
+    Args:
+        settings: how to reach it.
+        ring: the private keys, shared by all connections, so that each is loaded once; None: keys of this one's own,
+            and nobody is asked for a passphrase.
+
+    Raises:
+        Unreachable: with one line that says why, and what would mend it.
+        InputError: a key or an ssh configuration that cannot be used.
+    """
+    transport: Transport
+    if settings.transport == "local":
+        from fleetenv.shell import over_local
+
+        transport = over_local.connect()
+    else:
+        from fleetenv.shell import over_asyncssh
+
+        transport = await over_asyncssh.connect(settings, ring or KeyRing())
+    return Connection(transport, settings)
+
+
+class Connection:
+    """One host, logged in. One message at a time: others wait for their turn.
+
+    Attributes:
+        round_trips: messages sent so far.
+        settings: what it was made from.
+    """
+
+    def __init__(self, transport: Transport, settings: Settings) -> None:
+        self.settings = settings
+        self.round_trips = 0
+        self._transport = transport
+        self._shells: dict[Become | None, RemoteShell] = {}
+        self._sent = 0  # by shells that are gone
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def user(self) -> str:
+        """The user who is logged in."""
+        return self._transport.user
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of messages and files that were sent so far, ssh's own not counted."""
+        return self._sent + sum(shell.sent for shell in self._shells.values())
+
+    async def talk(
+        self,
+        steps: Sequence[Step],
+        *,
+        become: Become | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - each step's, not the call's
+    ) -> list[Completed]:
+        """Carry out steps, in order, in one message; a `Send` of a `Path` needs one message more.
+
+        Args:
+            steps: what to do.
+            become: as whom; None: as the user who is logged in.
+            progress: told how far the step that runs now is: done, total, and a text that may come from the host.
+            timeout: seconds for each step that has no timeout of its own.
+
+        Returns:
+            One result a step, up to and including the first that failed and was not allowed to.
+
+        Raises:
+            TaskFailed: a step took too long (all that it had started on the host is ended), or the other user cannot be
+                become. The connection can be used further.
+            Unreachable: the connection was lost.
+        """
+        async with self._turn:
+            results: list[Completed] = []
+            jobs: list[Job] = []
+            for step in steps:
+                if isinstance(step, Run):
+                    item = Item(step.script, step.stdin, step.environment, step.may_fail)
+                    jobs.append(Job(item, timeout if step.timeout is None else step.timeout))
+                elif isinstance(step.content, bytes):
+                    jobs.append(Job(send.in_message(step, step.content), timeout))
+                else:
+                    file = await asyncio.to_thread(_identify, step.content)
+                    jobs.append(Job(send.survey(step, file.digest), timeout))
+                    asked = await self._exchange(jobs, become, progress)
+                    if len(asked) < len(jobs) or asked[-1].status:
+                        return results + asked
+                    results += asked[:-1]
+                    jobs = [Job(await _rest(step, file, asked[-1]), timeout)]
+            return results + await self._exchange(jobs, become, progress)
+
+    async def _exchange(self, jobs: Sequence[Job], become: Become | None, progress: Progress | None) -> list[Completed]:
+        if not jobs:
+            return []
+        try:
+            shell = await self._shell(become)
+            self.round_trips += 1
+            return await shell.talk(jobs, progress, _file_progress(jobs, progress))
+        except StepTimeout:
+            await self._shell(become)  # a new one: that ends what the step has started
+            raise
+        except ConnectionCut as cut:
+            raise Unreachable(f"the connection was lost: {cut}") from cut
+
+    async def _shell(self, become: Become | None) -> RemoteShell:
+        """Return the user's shell. One that is busy with what was given up is replaced, and all it started is ended."""
+        shell = self._shells.get(become)
+        if shell and not shell.busy and not shell.ended:
+            return shell
+        stale = self._shells.pop(become, None)
+        if stale:
+            self._sent += stale.sent
+            stale.close()
+        self.round_trips += bool(become and become.asks)  # the password's prompt
+        shell = await RemoteShell.start(
+            self._transport, become, shell=self.settings.shell, patience=self.settings.connect_timeout
+        )
+        self._shells[become] = shell
+        if stale and stale.busy and stale.session is not None:
+            self.round_trips += 1
+            try:
+                await shell.talk([Job(Item(end_session(stale.session)), _END_TIMEOUT)])
+            except StepTimeout as error:
+                raise Unreachable("the step that took too long cannot be ended on the host") from error
+        return shell
+
+    async def close(self) -> None:
+        """End the shells and the connection, and what a step that was given up has left running on the host."""
+        for become, shell in list(self._shells.items()):
+            if shell.busy:
+                with suppress(HostError, ConnectionCut, TimeoutError):
+                    async with asyncio.timeout(_END_TIMEOUT):
+                        await self._shell(become)
+        for shell in self._shells.values():
+            shell.close()
+        await self._transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file to be sent, as it was when it was looked at."""
+
+    path: Path
+    size: int
+    digest: str  # sha256
+
+
+def _identify(path: Path) -> _File:
+    try:
+        stat = path.stat()
+        return _File(path, stat.st_size, _digest(path, stat.st_size, stat.st_mtime_ns))
+    except OSError as error:
+        raise TaskFailed(f"cannot read {path}: {error.strerror}") from error
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, size: int, changed: int) -> str:
+    """Return the sha256 of a file's first `size` bytes; `changed` tells versions of the file apart."""
+    result = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0 and (piece := file.read(min(size, 1 << 20))):
+            size -= len(piece)
+            result.update(piece)
+    return result.hexdigest()
+
+
+async def _rest(step: Send, file: _File, answer: Completed) -> Item:
+    """Return what is to be done about a file, given what the host has of it."""
+    there = send.read_survey(answer)
+    start = 0
+    if 0 < there.size <= file.size:
+        changed = file.path.stat().st_mtime_ns
+        if await asyncio.to_thread(_digest, file.path, there.size, changed) == there.sha256:
+            start = there.size
+    if there.room is not None and there.room + there.size < file.size:
+        return send.no_room(step, file.digest, there.room + there.size)
+    return send.stream(step, file.digest, FilePart(file.path, start, file.size))
+
+
+def _file_progress(jobs: Sequence[Job], progress: Progress | None) -> Callable[[int], None] | None:
+    """Return what tells the progress of the one file that a message streams."""
+    part = next((job.item.stdin for job in jobs if isinstance(job.item.stdin, FilePart)), None)
+    if not part or not progress:
+        return None
+    done = part.start
+
+    def written(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, part.end, part.path.name)
+
+    return written

@@ -1,0 +1,95 @@
+"""Which host keys are trusted: OpenSSH's `known_hosts` files, read once for all hosts, and safely added to."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import asyncssh
+
+from fleetenv.errors import InputError, Unreachable
+
+SYSTEM_FILES = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
+
+
+def user_file() -> Path:
+    """Return the file that new keys are added to by default."""
+    return Path("~/.ssh/known_hosts").expanduser()
+
+
+class KnownHosts:
+    """The trusted keys of some files. The first file is the one that new keys are added to."""
+
+    def __init__(self, files: Sequence[Path] = ()) -> None:
+        self.files = tuple(files) or (user_file(),)
+        self.keys = _read(tuple(_version(path) for path in (*self.files, *SYSTEM_FILES)))
+
+    def has_key_of(self, host: str, address: str, port: int) -> bool:
+        """Whether any key is known for a host: if so, another one is a changed key, not a new one."""
+        return bool(self.keys.match(host, address, None if port == 22 else port)[0])
+
+    def add(self, host: str, port: int, key: str) -> None:
+        """Add a host's key (`TYPE BASE64`). Safe when many do it at once, from several processes, too.
+
+        Raises:
+            Unreachable: another process has just added another key for this host, or the file cannot be written.
+        """
+        name = host if port == 22 else f"[{host}]:{port}"
+        path = self.files[0]
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.seek(0)
+                text = file.read()
+                known = [
+                    line.split()[1:3] for line in text.decode("utf-8", "replace").splitlines() if _names(line, name)
+                ]
+                if known and key.split()[:2] not in known:
+                    raise Unreachable(f"another key for {name} was added to {path} meanwhile; is this the right host?")
+                if not known:
+                    file.write((b"" if text.endswith(b"\n") or not text else b"\n") + f"{name} {key}\n".encode())
+        except OSError as error:
+            raise Unreachable(f"cannot add the new host key to {path}: {error.strerror}") from error
+
+    def untrusted(self, host: str, address: str, port: int, key: str, fingerprint: str) -> str:
+        """Return one line about a key that is not trusted, and how to mend it."""
+        name = host if port == 22 else f"[{host}]:{port}"
+        kind = key.split()[0]
+        if self.has_key_of(host, address, port):
+            return (
+                f"its host key has CHANGED (now {kind} {fingerprint}): somebody may be listening in, or the host was "
+                f"installed anew; if so, 'ssh-keygen -R {name}' removes the old key"
+            )
+        scan = f"ssh-keyscan -p {port} {host}" if port != 22 else f"ssh-keyscan {host}"
+        return (
+            f"its host key is not known ({kind} {fingerprint}); compare and add it: '{scan} >> {self.files[0]}', "
+            "or set ansible_host_key_checking to accept-new"
+        )
+
+
+def _names(line: str, name: str) -> bool:
+    return not line.startswith("#") and name in line.split(" ", 1)[0].split(",")
+
+
+def _version(path: Path) -> tuple[Path, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return path, 0, -1
+    return path, stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=16)
+def _read(files: tuple[tuple[Path, int, int], ...]) -> asyncssh.SSHKnownHosts:
+    """Parse the files once for all hosts; another version of a file is another entry of the cache."""
+    keys = asyncssh.SSHKnownHosts()
+    for path, _, size in files:
+        if size > 0:
+            try:
+                keys.load(path.read_text("utf-8", "replace"))
+            except (OSError, ValueError) as error:
+                raise InputError(f"cannot read {path}: {error}") from error
+    return keys

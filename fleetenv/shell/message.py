@@ -1,0 +1,129 @@
+"""What is said to the remote shell: pure functions from steps to bytes.
+
+The remote shell is POSIX `sh` in a loop. It is started by [`BOOTSTRAP`][], which is all that an argument list ever
+holds; the loop itself and the connection's nonce come first on its standard input. Then message by message:
+
+    HEADER: two decimal numbers and a newline: bytes of script, bytes of data behind it
+    SCRIPT: one line for each item, each evaluating the item's own text in a subshell of its own
+    DATA:   what items read as their standard input, one after the other
+
+After the greeting and after each item a mark goes to standard output and to standard error, so that what lies between
+two marks is the item's own: the nonce, the exit status, a newline.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from fleetenv.remote import sh
+
+BOOTSTRAP = 'read -r n&&eval "$(head -c $n)"'
+"""One line without quotes, backslashes or exclamation marks inside: it passes csh, fish and bash alike unharmed."""
+
+NONCE_LENGTH = 32
+
+# The nonce is kept in two halves, so that an item that prints all variables (`set`) does not print the mark.
+# The greeting tells the session, by which all that the shell started can be found and ended.
+_LOOP = """\
+a={first} b={second}
+m(){{ printf '%s%s %s\\n' $a $b $1;printf '%s%s %s\\n' $a $b $1 >&2;return $1;}}
+read -r p </proc/$$/stat;p=${{p##*) }};set -- $p
+printf '%s%s %s\\n' $a $b $4;printf '%s%s 0\\n' $a $b >&2
+set --;unset n p
+while read -r l d;do
+eval "$(head -c $l)"
+if [ $d -gt 0 ];then head -c $d >/dev/null;fi
+done
+"""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Bytes of a file on the controller, from `start` (inclusive) to `end` (exclusive)."""
+
+    path: Path
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+Data: TypeAlias = bytes | FilePart
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing for the remote shell to do: sh text and what that reads as its standard input."""
+
+    script: str
+    stdin: Data = b""
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    may_fail: bool = False
+
+
+def greeting(nonce: str) -> bytes:
+    """Return what starts the loop: the first bytes that [`BOOTSTRAP`][] reads."""
+    loop = _LOOP.format(first=nonce[: NONCE_LENGTH // 2], second=nonce[NONCE_LENGTH // 2 :]).encode()
+    return b"%d\n%b" % (len(loop), loop)
+
+
+def message(items: Sequence[Item]) -> list[Data]:
+    """Return one message: header and script as the first part, then the items' data.
+
+    Raises:
+        ValueError: a script or a variable cannot be said in sh: a NUL character, or a name that is none.
+    """
+    script = "".join(f"{_line(item)}||break\n" for item in items)
+    # `while` is what `break` leaves, so that nothing follows an item that failed
+    encoded = f"while :;do\n{script}break;done\n".encode("utf-8", "surrogateescape")
+    total = sum(len(item.stdin) for item in items)
+    return [b"%d %d\n%b" % (len(encoded), total, encoded), *(item.stdin for item in items if len(item.stdin))]
+
+
+def _line(item: Item) -> str:
+    text = "".join(f"export {_assignment(name, value)}\n" for name, value in item.environment.items()) + item.script
+    if "\0" in text:
+        raise ValueError("a script for a host cannot hold a NUL character")
+    evaluated = f"(eval {sh(text)})"
+    goes_on = "||:" if item.may_fail else ""
+    size = len(item.stdin)
+    if not size:
+        return f"{{ {evaluated} </dev/null;m $?{goes_on};}}"
+    # What the item leaves unread is read by `cat`: the next bytes of the stream belong to the next item.
+    fed = f"head -c {size}|{{ {evaluated};s=$?;cat >/dev/null;exit $s;}}"
+    return f"{{ {fed};s=$?;d=$((d-{size}));m $s{goes_on};}}"
+
+
+def _assignment(name: str, value: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError(f"'{name}' cannot be the name of an environment variable")
+    return f"{name}={sh(value)}"
+
+
+def end_session(session: int, grace: float = 3.0) -> str:
+    """Return sh text that ends every process of a session: asked to end first, killed after `grace` seconds.
+
+    Without a fork, but for `sleep`: it reads `/proc/*/stat`, whose sixth field is the session (proc(5)).
+    """
+    tenths = int(grace * 10)
+    return f"""\
+signal() {{
+found=
+for f in /proc/[0-9]*/stat; do
+{{ read -r l <"$f"; }} 2>/dev/null || continue
+p=${{f#/proc/}}; set -- ${{l##*) }}
+if [ "$4" = {session} ] && [ "$1" != Z ]; then found=1; kill -$s "${{p%/stat}}" 2>/dev/null; fi
+done
+}}
+s=TERM; signal
+i=0; s=0
+while [ "$found" ] && [ $i -lt {tenths} ]; do sleep 0.1; i=$((i+1)); signal; done
+if [ "$found" ]; then s=KILL; signal; fi
+:
+"""
