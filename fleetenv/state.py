@@ -26,6 +26,9 @@ class Content(msgspec.Struct, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Content) and self.sha256 == other.sha256
 
+    def __ne__(self, other: object) -> bool:  # msgspec's own compares identity, and does not follow __eq__
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.sha256)
 
