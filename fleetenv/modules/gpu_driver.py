@@ -27,7 +27,7 @@ _NO_GPU = frozenset({"no-gpu", "passed-through"})
 class DriverState(State, frozen=True, kw_only=True):
     """A host's driver and GPUs. What is wanted holds only what is not so."""
 
-    alike: ClassVar[frozenset[str]] = frozenset({"driver", "cuda", "flavour", "count", "models"})
+    alike: ClassVar[frozenset[str]] = frozenset({"driver"})
 
     condition: str | UnsetType = UNSET
     """`working`, else why the GPUs cannot be used: no-gpu, no-driver, mismatch, lost, ..."""

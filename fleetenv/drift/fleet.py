@@ -1,0 +1,72 @@
+"""Hosts compared with each other: what is not the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleetenv.drift.report import Item, Uneven
+from fleetenv.state import UNSET, Leaf, State, UnsetType
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one host has of an item, and what it should have (only as far as its task says)."""
+
+    found: State
+    wanted: State | None
+
+
+def unevenness(item: Item, sightings: Mapping[str, Sighting]) -> Iterator[Uneven]:
+    """Yield the values of an item that hosts do not agree about.
+
+    Only fields that their state calls `alike` are compared, and only values that every host's task wants the same (or
+    says nothing about): where tasks want different things, hosts differ by intention.
+    """
+    if len(sightings) < 2:
+        return
+    seen = {host: dict(_leaves(sighting.found)) for host, sighting in sightings.items()}
+    wanted = [sighting.wanted for sighting in sightings.values()]
+    simulated = any(getattr(sighting.found, "simulated", False) is True for sighting in sightings.values())
+    for key in sorted({key for leaves in seen.values() for key in leaves}):
+        wishes = {_wish(state, key) for state in wanted}
+        if len(wishes - {UNSET}) > 1:
+            continue
+        groups: dict[Leaf, list[str]] = {}
+        for host, leaves in seen.items():
+            value = leaves.get(key)
+            if value is not None or _is_in_mapping(key):
+                groups.setdefault(value, []).append(host)
+        if len(groups) > 1:
+            values = sorted(groups.items(), key=lambda group: (-len(group[1]), str(group[0])))
+            yield Uneven(
+                item, key, tuple((value, tuple(hosts)) for value, hosts in values), UNSET not in wishes, simulated
+            )
+
+
+def _leaves(state: State) -> Iterator[tuple[str, Leaf]]:
+    """Yield `key, value` of the fields that should be alike; keys of mappings are dotted, as in a difference."""
+    for name in sorted(state.alike):
+        value: Any = getattr(state, name, UNSET)
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", each) for key, each in value.items())
+        elif value is not UNSET:
+            yield name, value
+
+
+def _wish(state: State | None, key: str) -> Leaf | UnsetType:
+    """Return what a state wants at a dotted key; None: that it is not there; UNSET: it says nothing about it."""
+    if state is None:
+        return None
+    name, _, inner = key.partition(".")
+    value: Any = getattr(state, name, UNSET)
+    if isinstance(value, Mapping):
+        value = value.get(inner)
+    leaf: Leaf | UnsetType = value
+    return leaf
+
+
+def _is_in_mapping(key: str) -> bool:
+    """Whether nothing at a key means 'not there' (a package), and not 'not known' (a driver's version)."""
+    return "." in key

@@ -1,0 +1,125 @@
+"""What a look at the fleet found: hosts by items, and what is not the same everywhere. Plain data, nothing rendered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fleetenv.events import TaskRef
+from fleetenv.state import Difference, Leaf
+
+
+class Verdict(StrEnum):
+    """How one task, or one host, compares with what the playbook says. The worst comes first."""
+
+    UNREACHABLE = "unreachable"  # could not be looked at
+    FAILED = "failed"  # looked at, and the task cannot do what it says
+    DRIFT = "drift"
+    IGNORED = "ignored"  # failed, and the playbook lets that pass
+    SAME = "same"
+    SKIPPED = "skipped"  # not compared: `when`, or an action that check mode does not carry out
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether somebody should look."""
+        return self in (Verdict.UNREACHABLE, Verdict.FAILED, Verdict.DRIFT)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A task of the playbook, or one item of its loop: what a host is compared by. `number` counts from 0."""
+
+    number: int
+    task: TaskRef
+    item: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The task's name and its item, as hosts or users wrote them."""
+        return self.task.name if self.item is None else f"{self.task.name} ({self.item})"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One host compared by one item. Texts may come from the host."""
+
+    verdict: Verdict
+    differences: tuple[Difference, ...] = ()
+    msg: str = ""
+    simulated: bool = False  # what was seen is of fleetenv's lab, not of hardware
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """One host. `lost` is why it could not be looked at, or not to the end; `cells` are by item number."""
+
+    name: str
+    cells: Mapping[int, Cell] = field(default_factory=dict)
+    lost: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all its cells."""
+        if self.lost is not None:
+            return Verdict.UNREACHABLE
+        verdicts = {cell.verdict for cell in self.cells.values()}
+        return next((verdict for verdict in Verdict if verdict in verdicts), Verdict.SKIPPED)
+
+    @property
+    def findings(self) -> Iterator[tuple[int, Cell]]:
+        """Yield the cells that somebody should look at, in the playbook's order."""
+        return ((number, self.cells[number]) for number in sorted(self.cells) if self.cells[number].verdict.is_finding)
+
+
+@dataclass(frozen=True, slots=True)
+class Uneven:
+    """One value that is not the same on all hosts of a play. `values` is the commonest first; None: it is not there.
+
+    `in_playbook`: every host's task says what it should be, so that outliers are findings already.
+    """
+
+    item: Item
+    key: str
+    values: tuple[tuple[Leaf, tuple[str, ...]], ...]
+    in_playbook: bool = False
+    simulated: bool = False
+
+    @property
+    def has_majority(self) -> bool:
+        """Whether more hosts have the first value than all others together."""
+        first, *others = (len(hosts) for _, hosts in self.values)
+        return first > sum(others)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """A look at the whole fleet."""
+
+    playbook: str
+    items: tuple[Item, ...]
+    hosts: tuple[HostReport, ...]
+    uneven: tuple[Uneven, ...] = ()
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """How many hosts there are of each verdict."""
+        return Counter(host.verdict for host in self.hosts)
+
+    @property
+    def findings(self) -> int:
+        """How many cells are findings, and a host that was lost is one."""
+        return sum(len(list(host.findings)) + (host.lost is not None) for host in self.hosts)
+
+    @property
+    def exit_status(self) -> int:
+        """0: no drift; 4: some host could not be looked at; 2: drift, or a task failed; 130: the user ended it."""
+        verdicts = self.counts
+        if self.interrupted:
+            return 130
+        if verdicts[Verdict.UNREACHABLE]:
+            return 4
+        return 2 if verdicts[Verdict.DRIFT] or verdicts[Verdict.FAILED] else 0

@@ -1,0 +1,127 @@
+"""The events of a check-mode run, into a drift report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from fleetenv.drift.fleet import Sighting, unevenness
+from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Verdict
+from fleetenv.errors import Location
+from fleetenv.events import Event, HostLost, RunFinished, RunStarted, Sink, Status, TaskFinished, TaskRef
+
+_Key: TypeAlias = tuple[str, str, Location, str | None, int]  # play, module, where, loop item, and which time
+
+_VERDICTS = {
+    Status.OK: Verdict.SAME,
+    Status.CHANGED: Verdict.DRIFT,
+    Status.FAILED: Verdict.FAILED,
+    Status.IGNORED: Verdict.IGNORED,
+    Status.RESCUED: Verdict.IGNORED,
+    Status.SKIPPED: Verdict.SKIPPED,
+    Status.UNREACHABLE: Verdict.UNREACHABLE,
+}
+
+
+def drift_report(events: Iterable[Event]) -> DriftReport:
+    """Return the report of a whole run."""
+    survey = Survey()
+    for event in events:
+        survey(event)
+    return survey.report()
+
+
+@dataclass(slots=True)
+class _Host:
+    """What is known of one host so far."""
+
+    cells: dict[_Key, Cell] = field(default_factory=dict)
+    lost: str | None = None
+    seen: Counter[tuple[TaskRef, str | None]] = field(default_factory=Counter)
+    last: _Key | None = None
+
+
+class Survey(Sink):
+    """Collects a check-mode run.
+
+    Handlers are left out: they follow from a difference and are none. Tasks of one place in the playbook are one item,
+    whatever each host's variables make of its name.
+    """
+
+    def __init__(self) -> None:
+        self._playbook = ""
+        self._seconds = 0.0
+        self._interrupted = False
+        self._hosts: dict[str, _Host] = {}
+        self._order: list[_Key] = []
+        self._tasks: dict[_Key, TaskRef] = {}
+        self._sightings: dict[_Key, dict[str, Sighting]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        match event:
+            case RunStarted():
+                self._playbook = event.playbook
+                for name in event.hosts:
+                    self._host(name)
+            case TaskFinished() if not event.task.handler:
+                self._task(event)
+            case HostLost():
+                self._host(event.host).lost = event.reason
+            case RunFinished():
+                self._seconds = event.seconds
+                self._interrupted = event.interrupted
+
+    def close(self) -> None:
+        """Nothing to write: the report is asked for."""
+
+    def report(self) -> DriftReport:
+        """Return what was found so far."""
+        items = {key: Item(number, self._tasks[key], key[3]) for number, key in enumerate(self._order)}
+        return DriftReport(
+            playbook=self._playbook,
+            items=tuple(items.values()),
+            hosts=tuple(
+                HostReport(name, {items[key].number: cell for key, cell in host.cells.items()}, host.lost)
+                for name, host in self._hosts.items()
+            ),
+            uneven=tuple(each for key in self._order for each in unevenness(items[key], self._sightings.get(key, {}))),
+            seconds=self._seconds,
+            interrupted=self._interrupted,
+        )
+
+    def _host(self, name: str) -> _Host:
+        return self._hosts.setdefault(name, _Host())
+
+    def _task(self, event: TaskFinished) -> None:
+        host, ref = self._host(event.host), event.task
+        nth = host.seen[(ref, event.item)]
+        host.seen[(ref, event.item)] += 1
+        key = (ref.play, ref.module, ref.location, event.item, nth)
+        if key not in self._tasks:
+            self._tasks[key] = ref
+            # hosts walk side by side: a task that only some have goes after the one that they had before it
+            self._order.insert(self._order.index(host.last) + 1 if host.last else 0, key)
+        host.last = key
+        host.cells[key] = _cell(event)
+        if event.status is Status.UNREACHABLE and host.lost is None:
+            host.lost = event.msg
+        if event.found is not None:
+            wanted = event.diff.wanted if event.diff is not None else None
+            self._sightings.setdefault(key, {})[event.host] = Sighting(event.found, wanted)
+
+
+def _cell(event: TaskFinished) -> Cell:
+    differences = event.diff.differences if event.diff is not None else ()
+    verdict = _VERDICTS[event.status]
+    if differences and verdict in (Verdict.SAME, Verdict.IGNORED):
+        verdict = Verdict.DRIFT
+    msg = event.msg if verdict is not Verdict.SKIPPED else ""
+    return Cell(verdict, differences, msg, _is_simulated(event.found))
+
+
+def _is_simulated(found: object) -> bool:
+    """Whether a state was seen on hardware that fleetenv's lab simulates."""
+    return getattr(found, "simulated", False) is True

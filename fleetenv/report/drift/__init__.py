@@ -1,0 +1,1 @@
+"""The drift report as text, JSON, HTML, Markdown and JUnit XML."""

@@ -1,0 +1,108 @@
+"""The drift report as one JSON document. Its form is documented in docs/drift.md and has a version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Uneven, Verdict
+from fleetenv.report.difference import unified_diff
+from fleetenv.source import Value
+from fleetenv.state import Content, Difference, Leaf
+
+FORMAT = "fleetenv.drift"
+VERSION = 1
+"""Raised when something that was there changes its meaning; additions do not raise it."""
+
+
+def drift_json(report: DriftReport) -> str:
+    """Return the document, in ASCII: whatever hosts wrote is escaped as JSON does."""
+    return json.dumps(drift_document(report), indent=2) + "\n"
+
+
+def drift_document(report: DriftReport) -> dict[str, Value]:
+    """Return the document as plain values."""
+    counts = report.counts
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "playbook": report.playbook,
+        "seconds": round(report.seconds, 3),
+        "interrupted": report.interrupted,
+        "summary": {
+            "hosts": len(report.hosts),
+            "findings": report.findings,
+            **{str(verdict): counts[verdict] for verdict in Verdict},
+        },
+        "items": [_item(item) for item in report.items],
+        "hosts": {host.name: _host(host) for host in report.hosts},
+        "uneven": [_uneven(each) for each in report.uneven],
+    }
+
+
+def _item(item: Item) -> dict[str, Value]:
+    task = item.task
+    return {
+        "id": item.number,
+        "play": task.play,
+        "role": task.role,
+        "task": task.name,
+        "module": task.module,
+        "item": item.item,
+        "file": task.location.file,
+        "line": task.location.line,
+        "column": task.location.column,
+    }
+
+
+def _host(host: HostReport) -> dict[str, Value]:
+    return {
+        "verdict": str(host.verdict),
+        "lost": host.lost,
+        "items": [_cell(number, host.cells[number]) for number in sorted(host.cells)],
+    }
+
+
+def _cell(number: int, cell: Cell) -> dict[str, Value]:
+    return {
+        "id": number,
+        "verdict": str(cell.verdict),
+        "msg": cell.msg,
+        "simulated": cell.simulated,
+        "differences": [_difference(each) for each in cell.differences],
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Value]:
+    result: dict[str, Value] = {
+        "key": difference.key,
+        "wanted": _leaf(difference.wanted),
+        "found": _leaf(difference.found),
+    }
+    lines = unified_diff(difference)
+    if lines is not None:
+        result["diff"] = "\n".join(lines)
+    return result
+
+
+def _uneven(uneven: Uneven) -> dict[str, Value]:
+    return {
+        "id": uneven.item.number,
+        "key": uneven.key,
+        "majority": uneven.has_majority,
+        "in_playbook": uneven.in_playbook,
+        "simulated": uneven.simulated,
+        "values": [{"value": _leaf(value), "hosts": list(hosts)} for value, hosts in uneven.values],
+    }
+
+
+def _leaf(value: Leaf) -> Value:
+    match value:
+        case Content():
+            return {"sha256": value.sha256}
+        case tuple():
+            return [_leaf(each) for each in value]
+        case Mapping():
+            return {str(key): _leaf(each) for key, each in value.items()}
+        case _:
+            return value

@@ -1,0 +1,98 @@
+"""The drift report in Markdown, for an issue or a chat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fleetenv.drift.report import Cell, DriftReport, Item, Uneven, Verdict
+from fleetenv.report.difference import unified_diff, value_text
+from fleetenv.report.hosts import fold_hosts
+from fleetenv.report.text import visible_line
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@$]|:(?=//))")
+_MAX_DIFF_LINES = 60
+
+
+def drift_markdown(report: DriftReport) -> str:
+    """Return the document (GitHub's Markdown). Texts from hosts stand escaped, or in code that they cannot end."""
+    return "\n".join([*_lines(report), ""])
+
+
+def _lines(report: DriftReport) -> Iterator[str]:
+    counts = report.counts
+    yield f"## Drift: {_escaped(report.playbook)}"
+    yield ""
+    yield (
+        f"{len(report.hosts)} hosts: **{counts[Verdict.DRIFT] + counts[Verdict.FAILED]} differ** from the playbook, "
+        f"{counts[Verdict.UNREACHABLE]} could not be looked at; {report.findings} findings in {report.seconds:.1f} s."
+        + (" **Interrupted.**" if report.interrupted else "")
+    )
+    yield from _findings(report)
+    uneven = [each for each in report.uneven if not each.in_playbook]
+    if uneven:
+        yield ""
+        yield "### Not the same everywhere"
+        for each in uneven:
+            yield from _uneven(each)
+
+
+def _findings(report: DriftReport) -> Iterator[str]:
+    """Yield a table of all findings, and below it the contents of files that differ."""
+    rows: list[str] = []
+    contents: list[str] = []
+    for host in report.hosts:
+        name = _escaped(host.name)
+        if host.lost is not None:
+            rows.append(f"| {name} | *could not be looked at* | {_code(visible_line(host.lost))} | | |")
+        for number, cell in host.findings:
+            item = report.items[number]
+            rows += _rows(name, item, cell)
+            for difference in cell.differences:
+                lines = unified_diff(difference)
+                if lines:
+                    contents += ["", f"{name}, {_title(item)}: {_escaped(difference.key)}", "", *_fenced(lines)]
+    if rows:
+        yield from ("", "| host | task | what | wanted | found |", "| --- | --- | --- | --- | --- |", *rows)
+    yield from contents
+
+
+def _rows(host: str, item: Item, cell: Cell) -> Iterator[str]:
+    title = _title(item) + (" (simulated)" if cell.simulated else "")
+    if cell.verdict is Verdict.FAILED or not cell.differences:
+        what = _code(visible_line(cell.msg)) if cell.msg else "failed" if cell.verdict is Verdict.FAILED else "differs"
+        yield f"| {host} | {title} | {what} | | |"
+    for each in cell.differences:
+        wanted, found = _code(value_text(each.wanted)), _code(value_text(each.found))
+        yield f"| {host} | {title} | {_code(visible_line(each.key))} | {wanted} | {found} |"
+
+
+def _uneven(uneven: Uneven) -> Iterator[str]:
+    simulated = " (simulated)" if uneven.simulated else ""
+    yield ""
+    yield f"{_title(uneven.item)}{simulated}: {_code(visible_line(uneven.key))}"
+    yield ""
+    for value, hosts in uneven.values:
+        yield f"- {_code(value_text(value))} on {len(hosts)}: {_escaped(fold_hosts(hosts))}"
+
+
+def _title(item: Item) -> str:
+    return _escaped(f"{item.task.role} : {item.title}" if item.task.role else item.title)
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", visible_line(text))
+
+
+def _code(text: str) -> str:
+    """Return inline code in a table cell: its fence is longer than any run of backticks, and no bar ends the cell."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    bare = text.replace("|", "\\|")
+    return f"{fence}{bare}{fence}" if len(fence) == 1 else f"{fence} {bare} {fence}"
+
+
+def _fenced(lines: list[str]) -> list[str]:
+    shown = lines[:_MAX_DIFF_LINES]
+    fence = "`" * max(3, 1 + max((len(run) for line in shown for run in re.findall("`+", line)), default=0))
+    more = [f"... and {len(lines) - len(shown)} more lines"] if len(lines) > len(shown) else []
+    return [f"{fence}diff", *shown, *more, fence]
