@@ -35,7 +35,7 @@ class Defaults:
     password: str | None = field(default=None, repr=False)
     connection: str | None = None
     timeout: float | None = None
-    host_key_checking: bool | str | None = None
+    ssh_args: str | None = None
     become: bool = False
     become_user: str | None = None
     become_method: str | None = None
@@ -80,9 +80,10 @@ class Settings:
         for name in ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"):
             if text := read.text(name):
                 options = parse_ssh_args(text, read.label(name), earlier=options)
+        if defaults.ssh_args:
+            options = parse_ssh_args(defaults.ssh_args, "--ssh-common-args", earlier=options)
         checking = read.checking("ansible_host_key_checking", "ansible_ssh_host_key_checking")
-        local = host in ("localhost", "127.0.0.1", "::1") and read.text("ansible_host") is None
-        connection = read.text("ansible_connection") or defaults.connection or ("local" if local else "ssh")
+        connection = read.text("ansible_connection") or defaults.connection or "ssh"
         if connection not in CONNECTIONS:
             raise read.wrong("ansible_connection", connection, f"one of {', '.join(CONNECTIONS)}")
         key = read.text("ansible_ssh_private_key_file", "ansible_private_key_file")
@@ -96,7 +97,7 @@ class Settings:
             transport=CONNECTIONS[connection],
             ssh_config=options.config_file,
             proxy_jump=options.proxy_jump,
-            host_key_checking=checking or options.host_key_checking or _checking(defaults.host_key_checking) or "yes",
+            host_key_checking=checking or options.host_key_checking or "yes",
             known_hosts=options.known_hosts,
             connect_timeout=read.seconds("ansible_timeout", "ansible_ssh_timeout")
             or options.connect_timeout

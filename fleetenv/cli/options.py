@@ -1,0 +1,177 @@
+"""Options that commands share: which hosts, how to reach them, whom to become. Ansible's names and meanings."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetenv.errors import InputError, Location
+from fleetenv.source import SourceMap, SourceText, Value, parse_yaml, read_yaml
+
+if TYPE_CHECKING:
+    from fleetenv.inventory import Inventory
+    from fleetenv.shell import Defaults, KeyRing
+
+FORKS = 64
+"""Hosts that are worked on at once, unless the user says otherwise."""
+
+
+def add_host_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `-i`, `-l`, `-e` and `-f`: which hosts, with which variables, how many at once."""
+    parser.add_argument(
+        "-i", "--inventory", action="append", required=True, metavar="SOURCE",
+        help="a file, a folder, a program, or a list of hosts with a comma in it; may be given several times",
+    )  # fmt: skip
+    parser.add_argument("-l", "--limit", metavar="PATTERN", help="only these of the hosts")
+    parser.add_argument(
+        "-e", "--extra-vars", action="append", default=[], metavar="VARS",
+        help="variables that win over all others: 'key=value ...', YAML or JSON, or @FILE",
+    )  # fmt: skip
+    parser.add_argument(
+        "-f", "--forks", type=_count, default=FORKS, metavar="N", help=f"hosts worked on at once (default: {FORKS})"
+    )
+
+
+def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says how to log in and whom to become; a host's own variables win over these."""
+    login = parser.add_argument_group("connection", "A host's own variables (ansible_user, ...) win over these.")
+    login.add_argument("-u", "--user", metavar="USER", help="log in as this user")
+    login.add_argument("--private-key", "--key-file", type=Path, metavar="FILE", help="log in with this key")
+    login.add_argument("-k", "--ask-pass", action="store_true", help="ask for the password to log in with")
+    login.add_argument(
+        "--connection-password-file", "--conn-pass-file", type=Path, metavar="FILE", help="read it from FILE"
+    )
+    login.add_argument("-c", "--connection", metavar="KIND", help="ssh (the default), paramiko or local")
+    login.add_argument(
+        "-T", "--timeout", type=_seconds, metavar="S", help="seconds to connect and log in (default: 10)"
+    )
+    login.add_argument(
+        "--ssh-common-args",
+        metavar="ARGS",
+        help="options of ssh, such as '-o StrictHostKeyChecking=accept-new -J bastion'",
+    )
+    become = parser.add_argument_group("become")
+    become.add_argument("-b", "--become", action="store_true", help="do it as another user (default: root, with sudo)")
+    become.add_argument("--become-user", metavar="USER", help="as this user")
+    become.add_argument("--become-method", metavar="HOW", help="sudo, su or doas")
+    become.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the password that sudo asks for")
+    become.add_argument(
+        "--become-password-file", "--become-pass-file", type=Path, metavar="FILE", help="read it from FILE"
+    )
+
+
+def read_inventory(options: argparse.Namespace, playbook_folder: Path | None = None) -> Inventory:
+    """Load the inventory that `-i` names; variables beside the playbook count, too."""
+    from fleetenv.inventory import load
+
+    return load(options.inventory, playbook_folder=playbook_folder)
+
+
+def read_defaults(options: argparse.Namespace) -> Defaults:
+    """Read what the command line says of connections; asks for passwords where the user wanted to be asked.
+
+    Raises:
+        InputError: there is no terminal to ask on, or a password's file cannot be read.
+    """
+    from fleetenv.shell import Defaults
+
+    password = _password(options.connection_password_file, "SSH password: ", ask=options.ask_pass)
+    become_prompt = "BECOME password[defaults to SSH password]: " if options.ask_pass else "BECOME password: "
+    become_password = _password(options.become_password_file, become_prompt, ask=options.ask_become_pass)
+    return Defaults(
+        user=options.user,
+        private_key=options.private_key.expanduser() if options.private_key else None,
+        password=password,
+        connection=options.connection,
+        timeout=options.timeout,
+        ssh_args=options.ssh_common_args,
+        become=options.become,
+        become_user=options.become_user,
+        become_method=options.become_method,
+        become_password=password if become_password == "" and options.ask_pass else become_password,
+    )
+
+
+def read_extra_variables(options: argparse.Namespace) -> Mapping[str, Value]:
+    """Read all `-e`, later ones win.
+
+    Raises:
+        InputError: a text that is neither `key=value`, nor a mapping, nor the name of a file that holds one.
+    """
+    variables: dict[str, Value] = {}
+    for text in options.extra_vars:
+        variables.update(_variables(text))
+    return variables
+
+
+def key_ring() -> KeyRing:
+    """Return an empty key ring that asks for passphrases, if there is a terminal to ask on."""
+    from fleetenv.shell import KeyRing
+
+    return KeyRing(_ask_passphrase if sys.stdin.isatty() else None)
+
+
+def _ask_passphrase(path: Path) -> str:
+    return getpass.getpass(f"Passphrase of {path}: ")
+
+
+def _password(file: Path | None, prompt: str, *, ask: bool) -> str | None:
+    if file:
+        try:
+            return file.expanduser().read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the password in {file}: {error}") from error
+    if not ask:
+        return None
+    if not sys.stdin.isatty():
+        raise InputError("there is no terminal to ask for a password on", hint="give its file, see --help")
+    return getpass.getpass(prompt)
+
+
+def _variables(text: str) -> Mapping[str, Value]:
+    if text.startswith("@"):
+        value = read_yaml(Path(text[1:]).expanduser())
+    elif text.lstrip().startswith(("{", "[")):
+        value = parse_yaml(text, "-e")
+    else:
+        return _pairs(text)
+    if value is None:
+        return {}
+    if not isinstance(value, SourceMap):
+        raise InputError(f"-e {text}: this is not a mapping of names to values")
+    return value
+
+
+def _pairs(text: str) -> Mapping[str, Value]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"-e {text}: {error}") from error
+    pairs: dict[str, Value] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or not name.isidentifier():
+            raise InputError(f"-e {text}: '{word}' is not key=value", hint="or @FILE, or a mapping in braces")
+        pairs[name] = SourceText(value, Location("-e", 1, 1))
+    return pairs
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
+    return seconds
