@@ -1,0 +1,248 @@
+"""Lab hosts without root and without network: asyncssh servers on loopback, each with its own home and folder.
+
+They run real programs, as the user who started them and in this machine's file system: apart are only their homes,
+keys, ports, temporary folders and what stands in their own `bin/`, which comes first on their PATH.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from fleetenv.errors import InputError
+from fleetenv.lab import fleet, nvidia_smi
+from fleetenv.lab.fleet import KeyPair
+from fleetenv.lab.nvidia_smi import Gpus
+from fleetenv.remote import Completed, sh
+
+USER = getpass.getuser()
+"""Whose rights everything on an embedded host has, and the only login name."""
+
+LOG = "lab.log"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFolder:
+    """What an embedded host is on disk."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self.root.name
+
+    @property
+    def home(self) -> Path:
+        """The user's home on the host."""
+        return self.root / "home"
+
+    @property
+    def host_key(self) -> Path:
+        """The host's private key."""
+        return self.root / "ssh_host_ed25519_key"
+
+    @property
+    def authorized_key(self) -> str:
+        """The public key that opens the host."""
+        return (self.root / "authorized_key").read_text().strip()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of everything that runs on the host: nothing of the environment of who started it."""
+        system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return {
+            "PATH": f"{self.root / 'bin'}:{system}",
+            "HOME": str(self.home),
+            "USER": USER,
+            "LOGNAME": USER,
+            "SHELL": "/bin/sh",
+            "TMPDIR": str(self.root / "tmp"),
+            "LANG": "C.UTF-8",
+        }
+
+    def write(self, key: KeyPair, host_key: KeyPair, gpus: Gpus | None) -> None:
+        """Make the folder of a fresh host."""
+        for name in ("bin", "home", "tmp"):
+            (self.root / name).mkdir(parents=True)
+        self.home.chmod(0o700)
+        host_key.write_private(self.host_key)
+        (self.root / "authorized_key").write_text(key.public + "\n")
+        self.write_program("hostname", f"#!/bin/sh\n# Simulated by fleetenv lab.\n{sh('echo', self.name)}\n")
+        self.write_gpus(gpus)
+
+    def write_gpus(self, gpus: Gpus | None) -> None:
+        """Exchange the simulated GPUs. Without any, a real nvidia-smi of this machine is not shown either."""
+        if gpus is None:
+            self.write_program("nvidia-smi", "#!/bin/sh\necho 'nvidia-smi: not found' >&2\nexit 127\n")
+        else:
+            self.write_program("nvidia-smi", nvidia_smi.program(gpus))
+
+    def write_program(self, name: str, text: str) -> None:
+        """Put an executable into the host's bin/, exchanging it at once: it may be running."""
+        new = self.root / "bin" / f".{name}.new"
+        new.write_text(text)
+        new.chmod(0o755)
+        new.rename(self.root / "bin" / name)
+
+
+@dataclass(slots=True)
+class EmbeddedHost:
+    """One host; see [`fleetenv.lab.fleet.Host`][]."""
+
+    folder: HostFolder
+    private_key: Path
+    host_key: KeyPair
+    address: str = "127.0.0.1"
+    port: int = 0
+    user: str = USER
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The inventory's name of the host."""
+        return self.folder.name
+
+    @property
+    def known_host(self) -> str:
+        """The host's line in `known_hosts`."""
+        return fleet.known_host(self.address, self.port, self.host_key.public)
+
+    def path(self, remote: str) -> Path:
+        """Return where a path on the host is seen from this machine: `~` is the host's, all else is the same place."""
+        if remote == "~" or remote.startswith("~/"):
+            return self.folder.home / remote[2:]
+        return self.folder.home / remote
+
+    def run(self, script: str, stdin: bytes = b"") -> Completed:
+        """Run POSIX sh text on the host, without SSH."""
+        done = subprocess.run(
+            ["/bin/sh", "-c", script],
+            input=stdin,
+            capture_output=True,
+            cwd=self.folder.home,
+            env=self.folder.environment,
+        )
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+    def set_gpus(self, gpus: Gpus | None) -> None:
+        """Exchange the simulated GPUs; None: there is no nvidia-smi."""
+        self.folder.write_gpus(gpus)
+
+
+def prepare(folder: Path, hosts: int | Sequence[str], gpus: Gpus | Mapping[str, Gpus] | None) -> list[EmbeddedHost]:
+    """Write keys and folders of fresh hosts into `folder`; nothing runs yet.
+
+    Raises:
+        InputError: the folder already holds a lab, or the names cannot be used.
+    """
+    names = fleet.host_names(hosts)
+    folder = folder.resolve()
+    if (folder / "hosts").exists():
+        raise InputError(f"{folder} already holds a lab")
+    folder.mkdir(parents=True, exist_ok=True)
+    key = KeyPair.generate()
+    key.write_private(folder / fleet.PRIVATE_KEY)
+    made = []
+    for name in names:
+        home = HostFolder(folder / "hosts" / name)
+        host_key = KeyPair.generate()
+        home.write(key, host_key, gpus.get(name) if isinstance(gpus, Mapping) else gpus)
+        variables = {"lab_root": str(home.root)}
+        made.append(EmbeddedHost(home, folder / fleet.PRIVATE_KEY, host_key, variables=variables))
+    return made
+
+
+def serve(folder: Path, hosts: Sequence[EmbeddedHost], *, detached: bool = False) -> subprocess.Popen[bytes]:
+    """Start the hosts' process, learn their ports from it, and write the inventory.
+
+    Raises:
+        InputError: the process ended at once; the message has its last words.
+    """
+    package = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": f"{package}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-m", "fleetenv.lab.embedded_server", str(folder.resolve())]
+    with (folder / LOG).open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--detached"] if detached else command,
+            stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C in the terminal is not meant for the hosts
+        )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    process.stdout.close()
+    if not line:
+        process.wait()
+        raise InputError(f"the lab's hosts did not start: {(folder / LOG).read_text().strip()[-500:]}")
+    ports: dict[str, int] = json.loads(line)
+    for host in hosts:
+        host.port = ports[host.name]
+    fleet.write_inventory(folder.resolve(), hosts)
+    return process
+
+
+class EmbeddedFleet:
+    """A fleet of embedded hosts, up while the context is open.
+
+    Args:
+        hosts: how many, or their names.
+        folder: where the hosts' files, inventory and keys are; a temporary one by default.
+        gpus: simulated GPUs: the same for all, or by host name (hosts not named have none).
+    """
+
+    def __init__(
+        self,
+        hosts: int | Sequence[str],
+        *,
+        folder: Path | None = None,
+        gpus: Gpus | Mapping[str, Gpus] | None = None,
+    ) -> None:
+        self._names = fleet.host_names(hosts)
+        self._given_folder = folder
+        self._gpus = gpus
+        self._stack = ExitStack()
+        self.hosts: list[EmbeddedHost] = []
+        self.folder = Path()
+
+    def __getitem__(self, name: str) -> EmbeddedHost:
+        """Return a host by its name."""
+        return next(host for host in self.hosts if host.name == name)
+
+    def __enter__(self) -> EmbeddedFleet:
+        with ExitStack() as stack:
+            if self._given_folder is None:
+                self.folder = Path(tempfile.mkdtemp(prefix="fleetenv-lab-"))
+                stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            else:
+                self.folder = self._given_folder
+            self.hosts = prepare(self.folder, self._names, self._gpus)
+            process = serve(self.folder, self.hosts)
+            assert process.stdin is not None
+            stack.callback(process.wait)
+            stack.callback(process.stdin.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def inventory(self) -> Path:
+        """The inventory's file; known_hosts, ssh_config and the key lie beside it."""
+        return self.folder / fleet.INVENTORY
