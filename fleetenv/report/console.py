@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 
 from fleetenv.events import Event, HostLost, PlayStarted, RunFinished, RunStarted, Sink, Status, TaskFinished
-from fleetenv.report.plain import diff_lines
+from fleetenv.report.difference import unified_diff, value_text
+from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.recap import HostCounts, Recap
 from fleetenv.report.text import visible, visible_line
+from fleetenv.state import Diff, State
 
 Say = Callable[[str, str], None]
 """Prints one line in a style: '', or a colour's name, perhaps with 'bold '."""
@@ -68,7 +71,7 @@ class Console(Sink):
         if "\n" in message:
             self._indented(message.splitlines(), "")
         if self._diff and event.diff:
-            self._indented(diff_lines(event.diff), "diff")
+            self._indented(_diff_lines(event.diff), "diff")
         if self._verbosity > 1 and event.result:
             self._indented(visible(json.dumps(event.result, indent=2, default=str)).splitlines(), "")
 
@@ -111,14 +114,18 @@ def _rows(hosts: dict[str, HostCounts]) -> list[tuple[str, HostCounts]]:
     for host, counts in hosts.items():
         alike.setdefault(counts.as_tuple(), []).append(host)
     rows = sorted(alike.items(), key=lambda row: -len(row[1]))
-    named = [(_some(names), hosts[names[0]]) for _, names in rows]
+    named = [(_named(names), hosts[names[0]]) for _, names in rows]
     width = max(len(name) for name, _ in named)
     return [(name.ljust(width), counts) for name, counts in named]
 
 
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return f"{len(names)} hosts: {shown}{', ...' if len(names) > 3 else ''}" if len(names) > 1 else names[0]
+def _named(names: list[str]) -> str:
+    return f"{counted(len(names), 'host')}: {textwrap.shorten(fold_hosts(names), 60, placeholder=' ...')}"
+
+
+def _diff_lines(diff: Diff[State]) -> Iterator[str]:
+    for each in diff.differences:
+        yield from unified_diff(each) or [f"{each.key}: {value_text(each.found)} -> {value_text(each.wanted)}"]
 
 
 def _counts(counts: HostCounts) -> str:
