@@ -42,6 +42,10 @@ async def connect(settings: Settings, ring: KeyRing | None = None) -> Connection
         from fleetenv.shell import over_local
 
         transport = over_local.connect()
+    elif settings.transport == "fabric":
+        from fleetenv.shell import over_fabric
+
+        transport = await over_fabric.connect(settings, ring or KeyRing())
     else:
         from fleetenv.shell import over_asyncssh
 

@@ -56,17 +56,21 @@ class KnownHosts:
 
     def untrusted(self, host: str, address: str, port: int, key: str, fingerprint: str) -> str:
         """Return one line about a key that is not trusted, and how to mend it."""
-        name = host if port == 22 else f"[{host}]:{port}"
         kind = key.split()[0]
         if self.has_key_of(host, address, port):
-            return (
-                f"its host key has CHANGED (now {kind} {fingerprint}): somebody may be listening in, or the host was "
-                f"installed anew; if so, 'ssh-keygen -R {name}' removes the old key"
-            )
+            return self.changed(host, port, key, fingerprint)
         scan = f"ssh-keyscan -p {port} {host}" if port != 22 else f"ssh-keyscan {host}"
         return (
             f"its host key is not known ({kind} {fingerprint}); compare and add it: '{scan} >> {self.files[0]}', "
             "or set ansible_host_key_checking to accept-new"
+        )
+
+    def changed(self, host: str, port: int, key: str, fingerprint: str) -> str:
+        """Return one line about a key that is not the one that was known."""
+        name = host if port == 22 else f"[{host}]:{port}"
+        return (
+            f"its host key has CHANGED (now {key.split()[0]} {fingerprint}): somebody may be listening in, or the host "
+            f"was installed anew; if so, 'ssh-keygen -f {self.files[0]} -R {name}' removes the old key"
         )
 
 

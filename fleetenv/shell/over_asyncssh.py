@@ -216,11 +216,7 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
         async with asyncio.timeout(settings.connect_timeout):
             return await _connect(settings, ring, None)
     except TimeoutError as error:
-        raise Unreachable(f"no answer from {_place(settings)} within {settings.connect_timeout:g} s") from error
-
-
-def _place(settings: Settings) -> str:
-    return settings.address if settings.port in (None, 22) else f"{settings.address} port {settings.port}"
+        raise Unreachable(f"no answer from {settings.place} within {settings.connect_timeout:g} s") from error
 
 
 async def _connect(settings: Settings, ring: KeyRing, tunnel: asyncssh.SSHClientConnection | None) -> _Transport:
@@ -246,27 +242,20 @@ async def _connect(settings: Settings, ring: KeyRing, tunnel: asyncssh.SSHClient
         if jump:
             jump.close()
         if login.refused:
-            raise type(login.refused)(f"{_place(settings)}: {login.refused}") from error
+            raise type(login.refused)(f"{settings.place}: {login.refused}") from error
         raise Unreachable(_why_not(error, settings, options, login)) from error
     return _Transport(connection, jump)
 
 
 async def _jump(settings: Settings, ring: KeyRing, via: str) -> asyncssh.SSHClientConnection:
-    """Connect to the jump hosts, `[user@]host[:port],...`, one through the other; return the last connection."""
+    """Connect to the jump hosts, one through the other; return the last connection."""
     connection: asyncssh.SSHClientConnection | None = None
-    for place in via.split(","):
-        user, _, where = place.rpartition("@")
-        host, colon, port = where.rpartition(":")
-        if not colon or where.endswith("]"):
-            host, port = where, ""
-        if port and not port.isdigit():
-            raise InputError(f"ProxyJump '{via}' cannot be", hint="[USER@]HOST[:PORT], more of them after commas")
-        stop = settings.at(host.strip("[]"), int(port) if port else None, user or None)
+    for stop in settings.jumps(via):
         try:
             # Without a connection given, a jump host may have jump hosts of its own in ~/.ssh/config.
             connection = (await _connect(stop, ring, connection))._connection
         except Unreachable as error:
-            raise Unreachable(f"jump host {place}: {error}") from error
+            raise Unreachable(f"jump host: {error}") from error
     assert connection
     return connection
 
@@ -321,7 +310,7 @@ def _keys(settings: Settings, ring: KeyRing, configured: list[Path], *, has_agen
 
 
 def _why_not(error: Exception, settings: Settings, options: asyncssh.SSHClientConnectionOptions, login: _Login) -> str:
-    place = _place(settings)
+    place = settings.place
     if isinstance(error, asyncssh.PermissionDenied):
         tried = ", ".join(login.tried) or "nothing: there is no key, no agent and no password"
         return f"{place}: login as {options.username} was refused (tried {tried})"

@@ -15,6 +15,9 @@ CONNECTIONS = {
     "ssh": "asyncssh",
     "smart": "asyncssh",
     "asyncssh": "asyncssh",
+    "paramiko": "fabric",
+    "paramiko_ssh": "fabric",
+    "fabric": "fabric",
     "local": "local",
 }
 """What `ansible_connection` may say, and the transport that this means."""
@@ -113,6 +116,11 @@ class Settings:
             defaults=defaults,
         )
 
+    @property
+    def place(self) -> str:
+        """Where the host is, as messages say it."""
+        return self.address if self.port in (None, 22) else f"{self.address} port {self.port}"
+
     def becoming(self, become: bool | None = None, user: str | None = None, method: str | None = None) -> Become | None:
         """Return whom to become, given what a task says (None: nothing); None when nobody.
 
@@ -132,8 +140,26 @@ class Settings:
             program=self.become_program,
         )
 
-    def at(self, address: str, port: int | None, user: str | None) -> Settings:
-        """Return settings for a jump host: the same keys and checks, another place, nothing of the host's own."""
+    def jumps(self, via: str) -> list[Settings]:
+        """Return settings for the jump hosts of a `ProxyJump`, `[USER@]HOST[:PORT],...`, the first to be met first.
+
+        They have the same keys and checks, and nothing else of the host's own.
+
+        Raises:
+            InputError: this is no ProxyJump.
+        """
+        return [self._jump(via, place.strip()) for place in via.removeprefix("ssh://").split(",")]
+
+    def _jump(self, via: str, place: str) -> Settings:
+        user, _, where = place.rpartition("@")
+        host, colon, port = where.rpartition(":")
+        if not colon or where.endswith("]"):
+            host, port = where, ""
+        if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
+            raise InputError(f"ProxyJump cannot be '{via}'", hint="[USER@]HOST[:PORT], more of them after commas")
+        return self._at(host.strip("[]"), int(port) if port else None, user or None)
+
+    def _at(self, address: str, port: int | None, user: str | None) -> Settings:
         return replace(
             self,
             host=address,
@@ -142,7 +168,6 @@ class Settings:
             user=user,
             proxy_jump=None,
             password=None,
-            transport="asyncssh",
         )
 
 

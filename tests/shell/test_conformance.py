@@ -17,7 +17,7 @@ from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.remote import Completed, Run, Send
 from fleetenv.shell import Connection, Settings, connect
 
-TRANSPORTS = ["asyncssh", "local"]
+TRANSPORTS = ["asyncssh", "fabric", "local"]
 
 
 @pytest.fixture(params=TRANSPORTS)

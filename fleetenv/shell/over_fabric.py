@@ -1,0 +1,235 @@
+"""The transport for what only paramiko speaks (GSSAPI, odd servers): fabric, in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fabric
+import paramiko
+
+from fleetenv.errors import FleetenvError, InputError, Unreachable
+from fleetenv.shell.known_hosts import SYSTEM_FILES, KnownHosts
+from fleetenv.shell.transport import BACKLOG, ConnectionCut, Transport
+
+if TYPE_CHECKING:
+    from fleetenv.shell.keys import KeyRing
+    from fleetenv.shell.settings import Settings
+
+_READ_SIZE = 64 * 1024
+
+
+class _Channel:
+    """A [`Channel`][fleetenv.shell.transport.Channel] over a paramiko channel, with a thread for each stream."""
+
+    def __init__(self, channel: paramiko.Channel, loop: asyncio.AbstractEventLoop) -> None:
+        self._channel = channel
+        self._loop = loop
+        self._chunks: asyncio.Queue[tuple[bytes, bool] | None] = asyncio.Queue()
+        self._room = threading.Semaphore(BACKLOG // _READ_SIZE)  # for chunks that were not read yet
+        self._open_streams = 2
+        for error in (False, True):
+            threading.Thread(target=self._collect, args=(error,), daemon=True).start()
+
+    def _collect(self, error: bool) -> None:
+        receive = self._channel.recv_stderr if error else self._channel.recv
+        with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: the event loop is closed, nobody listens
+            while data := receive(_READ_SIZE):
+                self._room.acquire()
+                self._loop.call_soon_threadsafe(self._chunks.put_nowait, (data, error))
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stream_ended)
+
+    def _stream_ended(self) -> None:
+        self._open_streams -= 1
+        if not self._open_streams:
+            self._chunks.put_nowait(None)
+
+    async def read(self) -> tuple[bytes, bool] | None:
+        chunk = await self._chunks.get()
+        if chunk is not None:
+            self._room.release()
+            return chunk
+        self._chunks.put_nowait(None)
+        transport = self._channel.get_transport()
+        if not self._channel.status_event.is_set() and not await asyncio.to_thread(self._channel.status_event.wait, 1):
+            raise ConnectionCut("the host closed it")
+        if self._channel.exit_status < 0 and not transport.is_active():
+            raise ConnectionCut("the host closed it")
+        return None
+
+    async def write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            if len(data) <= self._channel.out_window_size:
+                self._channel.sendall(data)
+            else:
+                await asyncio.to_thread(self._channel.sendall, data)
+
+    def close(self) -> None:
+        for _ in range(2):
+            self._room.release()  # a thread that waits for room sees that the channel is closed
+        self._channel.close()
+
+    @property
+    def ending(self) -> str | None:
+        status = self._channel.exit_status
+        return f"exit status {status}" if status >= 0 else None
+
+
+class _Transport:
+    """A [`Transport`][fleetenv.shell.transport.Transport] over fabric."""
+
+    def __init__(self, connection: fabric.Connection, client: paramiko.Transport) -> None:
+        self._connection = connection
+        self._client = client
+
+    async def start(self, command: str) -> _Channel:
+        return _Channel(await asyncio.to_thread(self._start, command), asyncio.get_running_loop())
+
+    def _start(self, command: str) -> paramiko.Channel:
+        try:
+            channel = self._client.open_session(timeout=10)
+            channel.exec_command(command)
+        except paramiko.ChannelException as error:
+            raise Unreachable(f"the host starts no program for {self.user}: {error.text}") from error
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise ConnectionCut(str(error) or "the host closed it") from error
+        return channel
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._connection.close)
+
+    @property
+    def user(self) -> str:
+        return str(self._connection.user)
+
+
+class _Policy(paramiko.MissingHostKeyPolicy):
+    """What happens when a host's key is not known: it is refused, or added when the user has opted in."""
+
+    def __init__(self, settings: Settings, known: KnownHosts, address: str, port: int) -> None:
+        self._settings = settings
+        self._known = known
+        self._address = address
+        self._port = port
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        if self._settings.host_key_checking == "no":
+            return
+        line = f"{key.get_name()} {key.get_base64()}"
+        if self._settings.host_key_checking == "accept-new":
+            self._known.add(self._address, self._port, line)
+            return
+        raise Unreachable(self._known.untrusted(self._address, self._address, self._port, line, key.fingerprint))
+
+
+async def connect(settings: Settings, ring: KeyRing) -> Transport:
+    """Connect and log in.
+
+    Raises:
+        Unreachable: with one line about why.
+        InputError: a key or an ssh configuration that cannot be used.
+    """
+    connection = _connection(settings, ring, None)
+    opening = asyncio.get_running_loop().run_in_executor(None, _open, connection, settings)
+    try:
+        # The thread cannot be stopped: it ends by its own timeouts, and then closes what it has opened.
+        async with asyncio.timeout(settings.connect_timeout):
+            client = await asyncio.shield(opening)
+    except (TimeoutError, asyncio.CancelledError) as error:
+        opening.add_done_callback(lambda done: done.cancelled() or done.exception() or connection.close())
+        if isinstance(error, asyncio.CancelledError):
+            raise
+        raise Unreachable(f"no answer from {settings.place} within {settings.connect_timeout:g} s") from error
+    return _Transport(connection, client)
+
+
+def _connection(settings: Settings, ring: KeyRing, before: fabric.Connection | None) -> fabric.Connection:
+    """Return a connection that is not open yet; `before` is the jump host that it goes through."""
+    ssh_config = _ssh_config(settings.ssh_config or Path("~/.ssh/config").expanduser())
+    said = ssh_config.lookup(settings.address)
+    gateway: fabric.Connection | str | bool | None = before
+    via = settings.proxy_jump or said.get("proxyjump")
+    if not gateway and via and via != "none":
+        for stop in settings.jumps(via):
+            gateway = _connection(stop, ring, gateway if isinstance(gateway, fabric.Connection) else None)
+    connection = fabric.Connection(
+        settings.address,
+        user=settings.user,
+        port=settings.port,
+        config=fabric.Config(ssh_config=ssh_config, lazy=True),
+        gateway=gateway or said.get("proxycommand") or False,
+        forward_agent=False,
+        connect_kwargs=_how_to_log_in(settings, ring, said.get("identityfile", [])),
+    )
+    connection.connect_timeout = settings.connect_timeout  # the constructor would cut it to whole seconds
+    known = KnownHosts(
+        settings.known_hosts or [Path(p).expanduser() for p in said.get("userknownhostsfile", "").split()]
+    )
+    if settings.host_key_checking != "no":
+        for file in (*known.files, *SYSTEM_FILES):
+            if file.exists():
+                connection.client.load_system_host_keys(str(file))
+    connection.client.set_missing_host_key_policy(_Policy(settings, known, connection.host, connection.port))
+    return connection
+
+
+def _how_to_log_in(settings: Settings, ring: KeyRing, configured: str | list[str]) -> dict[str, object]:
+    named = [settings.private_key] if settings.private_key else list(configured)
+    kwargs: dict[str, object] = {
+        "password": settings.password,
+        "look_for_keys": not named,
+        "auth_timeout": settings.connect_timeout,
+        "banner_timeout": settings.connect_timeout,
+    }
+    if settings.private_key:
+        ring.key(settings.private_key)  # says what is wrong with it, and asks for its passphrase
+        kwargs["key_filename"] = str(settings.private_key)
+        kwargs["passphrase"] = ring.passphrase(settings.private_key)
+    return kwargs
+
+
+@lru_cache(maxsize=16)
+def _ssh_config(path: Path) -> paramiko.SSHConfig:
+    """Read an ssh configuration once for all hosts."""
+    if not path.exists():
+        return paramiko.SSHConfig()
+    try:
+        return paramiko.SSHConfig.from_path(str(path))
+    except (OSError, paramiko.ConfigParseError, UnicodeDecodeError) as error:
+        raise InputError(f"ssh configuration {path}: {error}") from error
+
+
+def _open(connection: fabric.Connection, settings: Settings) -> paramiko.Transport:
+    try:
+        connection.open()
+    except FleetenvError as error:
+        raise type(error)(f"{settings.place}: {error}") from error
+    except paramiko.BadHostKeyException as error:
+        key = f"{error.key.get_name()} {error.key.get_base64()}"
+        known = KnownHosts(settings.known_hosts)
+        why = known.changed(connection.host, connection.port, key, error.key.fingerprint)
+        raise Unreachable(f"{settings.place}: {why}") from error
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise Unreachable(f"{settings.place}: {_why_not(error, connection)}") from error
+    client = connection.transport
+    assert isinstance(client, paramiko.Transport)
+    client.set_keepalive(int(settings.keepalive))
+    return client
+
+
+def _why_not(error: Exception, connection: fabric.Connection) -> str:
+    if isinstance(error, paramiko.AuthenticationException):
+        return f"login as {connection.user} was refused ({error})"
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        error = next(iter(error.errors.values()))
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, socket.gaierror):
+        return f"the name cannot be resolved ({error.strerror})"
+    return str(error) or "the host closed the connection"
