@@ -22,6 +22,7 @@ from fleetenv.lab.package import Package
 from fleetenv.lab.project import Project
 from fleetenv.lab.wheels import add_wheel
 
+_RECIPES = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".sh"))
 _TAR_BZ2 = frozenset({"fleet-tensor-1.0-pyh_0", "fleet-text-0.9-pyh_0", "fleet-data-1.0-pyh_0"})  # the old format lives
 
 
@@ -50,6 +51,11 @@ class LabChannel:
     def simple(self) -> str:
         """The pip index's URL, as `--index-url` takes it."""
         return self.simple_path.as_uri()
+
+    @property
+    def key(self) -> str:
+        """What the channel was built from, as one hash: the Python, its pip, and the recipes."""
+        return (self.folder / "built").read_text().partition("\n")[0]
 
     @property
     def subdir(self) -> str:
@@ -147,7 +153,7 @@ def _project(
 def _key(interpreter: cpython.Interpreter) -> str:
     """What the channel is made of: this Python, its pip, and the recipes, which are this package's own files."""
     digest = hashlib.sha256(sys.version.encode())
-    for path in (interpreter.executable, cpython.pip_wheel(), *sorted(Path(__file__).parent.glob("*.py"))):
+    for path in (interpreter.executable, cpython.pip_wheel(), *_RECIPES):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

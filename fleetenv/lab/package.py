@@ -69,15 +69,15 @@ class Package:
         return path
 
     def _tar_bz2(self) -> bytes:
-        return bz2.compress(_tar({**self._info(), **self.files}), 9)
+        return bz2.compress(tar({**self._info(), **self.files}), 9)
 
     def _conda(self) -> bytes:
         import zstandard
 
         parts = {
             "metadata.json": b'{"conda_pkg_format_version": 2}',
-            f"pkg-{self.stem}.tar.zst": zstandard.compress(_tar(self.files), _FAST),
-            f"info-{self.stem}.tar.zst": zstandard.compress(_tar(self._info()), _FAST),
+            f"pkg-{self.stem}.tar.zst": zstandard.compress(tar(self.files), _FAST),
+            f"info-{self.stem}.tar.zst": zstandard.compress(tar(self._info()), _FAST),
         }
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
@@ -137,7 +137,8 @@ def _json(content: object) -> bytes:
     return json.dumps(content, indent=2, sort_keys=True).encode()
 
 
-def _tar(files: Mapping[str, File | Link]) -> bytes:
+def tar(files: Mapping[str, File | Link]) -> bytes:
+    """Pack files into an uncompressed tar archive that depends on nothing but them."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path, entry in sorted(files.items()):
