@@ -14,6 +14,11 @@ from fleetenv.inventory.model import Group, Host
 from fleetenv.inventory.vars_folder import Kind, VarsFolder
 from fleetenv.source import SourceText, Value
 
+_IMPLICIT_LOCALHOST: Mapping[str, Value] = {
+    "ansible_connection": "local",
+    "ansible_python_interpreter": sys.executable,
+}
+
 
 class Inventory:
     """Hosts, groups and their variables. Nothing that it returns may be changed: values are shared between hosts."""
@@ -33,8 +38,10 @@ class Inventory:
         self._merged: dict[str, Mapping[str, Value]] = {}
         self._group_merged = cache(self._merge_groups)
         self._members = cache(lambda name: self.groups[name].all_hosts())
-        self._localhost = cache(_implicit_localhost)
-        self._matcher = patterns.Matcher(hosts, groups, self._members, self._find_localhost)
+        # The inventory's own localhost answers to its other names, too; without one there is an implicit one.
+        named = (host for name, host in hosts.items() if name in patterns.LOCALHOST)
+        self._localhost = next(named, Host("localhost", _IMPLICIT_LOCALHOST))
+        self._matcher = patterns.Matcher(hosts, groups, self._members, self._localhost)
         self._groups_value: dict[str, Value] | None = None
 
     def select(self, pattern: str | Sequence[str], *, limit: str | None = None) -> tuple[Host, ...]:
@@ -74,7 +81,8 @@ class Inventory:
 
     def host_variables(self, host: str) -> Mapping[str, Value]:
         """Return what is said of one host itself, in the inventory and in `host_vars`; nothing of its groups."""
-        return self._with_files(self._host(host).vars, "host_vars", host)
+        found = self._host(host)
+        return self._with_files(found.vars, "host_vars", found.name)
 
     def group_variables(self, group: str) -> Mapping[str, Value]:
         """Return what is said of one group itself, in the inventory and in `group_vars`."""
@@ -104,8 +112,8 @@ class Inventory:
         magic: dict[str, Value] = {
             "groups": self._groups_value,
             "group_names": sorted(names, key=str),
-            "inventory_hostname": host,
-            "inventory_hostname_short": short_name(host),
+            "inventory_hostname": found.name,
+            "inventory_hostname_short": short_name(found.name),
         }
         if found.source is not None:
             path = Path(found.source)
@@ -114,18 +122,11 @@ class Inventory:
         return magic
 
     def _host(self, name: str) -> Host:
-        found = self.hosts.get(name)
-        if found is not None:
-            return found
+        if name in self.hosts:
+            return self.hosts[name]
         if name in patterns.LOCALHOST:
-            return self._find_localhost(name)
+            return self._localhost
         raise InputError(f"the inventory has no host '{name}'", hint=nearest(name, self.hosts))
-
-    def _find_localhost(self, name: str) -> Host:
-        for known in patterns.LOCALHOST:
-            if known in self.hosts:
-                return self.hosts[known]  # the inventory's own localhost answers to its other names, too
-        return self._localhost(name)
 
     def _limit_terms(self, limit: str) -> list[str]:
         terms: list[str] = []
@@ -157,10 +158,6 @@ class Inventory:
                 for name in each:
                     merged |= folder.variables("group_vars", name)
         return merged
-
-
-def _implicit_localhost(name: str) -> Host:
-    return Host(name, vars={"ansible_connection": "local", "ansible_python_interpreter": sys.executable})
 
 
 def _lines(path: Path) -> list[str]:

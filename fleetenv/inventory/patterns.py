@@ -47,7 +47,7 @@ class Matcher:
     hosts: Mapping[str, Host]
     groups: Mapping[str, Group]
     members: Callable[[str], tuple[Host, ...]]
-    localhost: Callable[[str], Host]
+    localhost: Host  # what its names stand for when they match nothing else
 
     def select(self, terms: Sequence[str]) -> list[Host]:
         """Return the hosts that the terms choose together, each once: plain terms first, then each `&`, then each `!`.
@@ -81,7 +81,7 @@ class Matcher:
         if not groups or name.startswith("~") or any(special in name for special in ".?*["):
             found += [self.hosts[host] for host in _matching(self.hosts, name)]
         if not found and name in LOCALHOST:
-            found.append(self.localhost(name))
+            found.append(self.localhost)
         return found
 
 

@@ -25,26 +25,27 @@ def read(path: Path, draft: Draft) -> bool:
         if error.errno == errno.ENOEXEC:
             return False
         raise InputError(f"cannot run the inventory program {path}: {error.strerror}") from error
+    location = Location(f"'{path} --list'", 1, 1)
     described = answer.pop("_meta", None)
     hosts: dict[str, None] = {}
     for name, data in answer.items():
-        hosts |= dict.fromkeys(_read_group(name, data, answer.location, draft))
-    hostvars = described.get("hostvars") if isinstance(described, SourceMap) else None
+        hosts |= dict.fromkeys(_read_group(name, data, location, draft))
+    hostvars = described.get("hostvars") if isinstance(described, dict) else None
     if hostvars is None:
         with ThreadPoolExecutor() as pool:
             hostvars = dict(zip(hosts, pool.map(lambda host: _ask(path, "--host", host), hosts), strict=True))
     if not isinstance(hostvars, dict):
-        raise InputError("'hostvars' in '_meta' must be an object", location=answer.location)
+        raise InputError("'hostvars' in '_meta' must be an object", location=location)
     for host in hosts:
         variables = hostvars.get(host) or {}
         if not isinstance(variables, dict):
-            raise InputError(f"the variables of the host '{host}' must be an object", location=answer.location)
+            raise InputError(f"the variables of the host '{host}' must be an object", location=location)
         for key, value in variables.items():
-            draft.set_host_variable(host, key, value, answer.location)
+            draft.set_host_variable(host, key, _located(value, location), location)
     return True
 
 
-def _ask(path: Path, *arguments: str) -> SourceMap:
+def _ask(path: Path, *arguments: str) -> dict[str, Value]:
     """Run the program; OSError only when it cannot be started."""
     call = " ".join((str(path), *arguments))
     done = subprocess.run([path, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
@@ -53,7 +54,7 @@ def _ask(path: Path, *arguments: str) -> SourceMap:
         raise InputError(f"'{call}' failed with exit status {done.returncode}" + (f": {said[-1]}" if said else ""))
     location = Location(f"'{call}'", 1, 1)
     if arguments[0] == "--host" and not done.stdout.strip():
-        return SourceMap(location)
+        return {}
     try:
         answer = json.loads(done.stdout.decode("utf-8"))
     except json.JSONDecodeError as error:
@@ -63,9 +64,7 @@ def _ask(path: Path, *arguments: str) -> SourceMap:
         raise InputError("what it printed is not UTF-8 text", location=location) from error
     if not isinstance(answer, dict):
         raise InputError("what it printed is not a JSON object", location=location)
-    located = _located(answer, location)
-    assert isinstance(located, SourceMap)
-    return located
+    return answer
 
 
 def _read_group(name: str, data: Value, location: Location, draft: Draft) -> list[str]:
@@ -74,7 +73,8 @@ def _read_group(name: str, data: Value, location: Location, draft: Draft) -> lis
     if not isinstance(data, dict):
         data = {"hosts": data}  # the short form: a group that is a list of hosts
     elif not data.keys() & {"hosts", "vars", "children"}:
-        data = {"hosts": [name], "vars": data}  # an old form: a host as the only member of the group of its name
+        # An old form: a host that is the only member of the group of its name. Its values are no templates in Ansible.
+        data = {"hosts": [name], "vars": {key: _untemplated(value) for key, value in data.items()}}
     hosts = _names(data, "hosts", name, location)
     for host in hosts:
         draft.add_host(host, name)
@@ -82,7 +82,7 @@ def _read_group(name: str, data: Value, location: Location, draft: Draft) -> lis
     if not isinstance(variables, dict):
         raise InputError(f"'vars' of the group '{name}' must be an object", location=location)
     for key, value in variables.items():
-        draft.set_group_variable(name, key, value, location)
+        draft.set_group_variable(name, key, _located(value, location), location)
     for child in _names(data, "children", name, location):
         draft.add_group(child)
         draft.add_child(name, child, location)
@@ -94,6 +94,16 @@ def _names(data: dict[str, Value], key: str, group: str, location: Location) -> 
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise InputError(f"'{key}' of the group '{group}' must be a list of names", location=location)
     return [str(name) for name in names]
+
+
+def _untemplated(value: Value) -> Value:
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, list):
+        return [_untemplated(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _untemplated(item) for key, item in value.items()}
+    return value
 
 
 def _located(value: Value, location: Location) -> Value:

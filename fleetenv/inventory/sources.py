@@ -71,7 +71,7 @@ def _read_path(path: Path, source: str, draft: Draft) -> None:
             _read_path(entry, str(entry), draft)
         return
     if not path.exists():
-        raise InputError(f"there is no inventory {source}", hint="a list of hosts ends with a comma: -i host1,")
+        raise InputError(f"there is no inventory {source}", hint=f"a list of hosts has a comma in it: -i {source},")
     draft.source = str(path)
     if os.access(path, os.X_OK) and script.read(path, draft):
         return
