@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
-from openssh import Sshd, start_sshd, stop_sshd
+from openssh import Account, Sshd, make_account, remove_account, start_sshd, stop_sshd
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,34 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     server = start_sshd(tmp_path_factory.mktemp("sshd"))
     yield server
     stop_sshd(server)
+
+
+@pytest.fixture(scope="session")
+def account(sshd: Sshd) -> Iterator[Account]:
+    """A user who may become anybody, with a password."""
+    account = make_account(
+        f"fe{os.getpid()}a",
+        "right horse",
+        "Defaults:{name} timestamp_timeout=0\n{name} ALL=(ALL) ALL",
+        sshd.folder / "id_ed25519.pub",
+    )
+    yield account
+    remove_account(account)
+
+
+@pytest.fixture(scope="session")
+def trusted_account(sshd: Sshd) -> Iterator[Account]:
+    """A user who may become anybody, without a password."""
+    account = make_account(
+        f"fe{os.getpid()}b", "unused", "{name} ALL=(ALL) NOPASSWD: ALL", sshd.folder / "id_ed25519.pub"
+    )
+    yield account
+    remove_account(account)
+
+
+@pytest.fixture(scope="session")
+def plain_account(sshd: Sshd) -> Iterator[Account]:
+    """A user who may not use sudo."""
+    account = make_account(f"fe{os.getpid()}c", "right horse", "", sshd.folder / "id_ed25519.pub")
+    yield account
+    remove_account(account)

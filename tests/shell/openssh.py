@@ -70,7 +70,7 @@ def start_sshd(folder: Path, extra: str = "") -> Sshd:
     port = free_port()
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\nUsePAM no\n"
-        f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nPermitRootLogin yes\n"
+        f"AuthorizedKeysFile {folder}/authorized_keys .ssh/authorized_keys\nStrictModes no\nPermitRootLogin yes\n"
         f"MaxStartups 200\nLogLevel ERROR\n{extra}\n"
     )
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
@@ -92,3 +92,34 @@ def start_sshd(folder: Path, extra: str = "") -> Sshd:
 def stop_sshd(server: Sshd) -> None:
     server.process.terminate()
     server.process.wait(10)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A real user of this machine, made for a test; `password` is the login's and sudo's."""
+
+    name: str
+    home: Path
+    password: str
+
+
+def make_account(name: str, password: str, sudoers: str, key: Path) -> Account:
+    """Make a user; `sudoers` is what sudo shall let it do (`{name}` is its name), or nothing; `key` opens it."""
+    if os.geteuid() != 0 or not shutil.which("sudo") or not shutil.which("useradd"):
+        pytest.skip("needs root, sudo and useradd")
+    subprocess.run(["useradd", "-m", "-s", "/bin/bash", name], check=True)
+    subprocess.run(["chpasswd"], input=f"{name}:{password}\n".encode(), check=True)
+    if sudoers:
+        rules = Path("/etc/sudoers.d") / name
+        rules.write_text(sudoers.format(name=name) + "\n")
+        rules.chmod(0o440)
+    home = Path("/home") / name
+    (home / ".ssh").mkdir()
+    shutil.copy(key, home / ".ssh" / "authorized_keys")
+    return Account(name, home, password)
+
+
+def remove_account(account: Account) -> None:
+    (Path("/etc/sudoers.d") / account.name).unlink(missing_ok=True)
+    subprocess.run(["pkill", "-KILL", "-u", account.name], check=False)
+    subprocess.run(["userdel", "-rf", account.name], check=False, stderr=subprocess.DEVNULL)
