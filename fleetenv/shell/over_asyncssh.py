@@ -32,7 +32,7 @@ class _Login(asyncssh.SSHClient):
         self._keys = keys
         self._agent_path = agent
         self._agent: asyncssh.SSHAgentClient | None = None
-        self._asked_password = False
+        self._asked_password = self._asked_kbdint = False
         self.tried: list[str] = []
         self.refused: HostError | None = None  # why we broke the login off ourselves
 
@@ -73,7 +73,10 @@ class _Login(asyncssh.SSHClient):
         return self._settings.password
 
     def kbdint_auth_requested(self) -> str | None:
-        return None if self._settings.password is None or self._asked_password else ""
+        if self._settings.password is None or self._asked_kbdint:
+            return None
+        self._asked_kbdint = True
+        return ""
 
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
@@ -261,13 +264,12 @@ async def _jump(settings: Settings, ring: KeyRing, via: str) -> asyncssh.SSHClie
 
 
 def _options(settings: Settings, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnectionOptions:
-    given: dict[str, object] = {}
+    # An empty tuple means ~/.ssh/config, where there is one.
+    given: dict[str, object] = {"config": [str(settings.ssh_config)] if settings.ssh_config else ()}
     if settings.port is not None:
         given["port"] = settings.port
     if settings.user is not None:
         given["username"] = settings.user
-    if settings.ssh_config is not None:
-        given["config"] = [str(settings.ssh_config)]
     if tunnel is not None:
         given["tunnel"] = tunnel
     try:

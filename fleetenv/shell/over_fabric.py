@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,8 +85,8 @@ class _Channel:
 class _Transport:
     """A [`Transport`][fleetenv.shell.transport.Transport] over fabric."""
 
-    def __init__(self, connection: fabric.Connection, client: paramiko.Transport) -> None:
-        self._connection = connection
+    def __init__(self, connections: Sequence[fabric.Connection], client: paramiko.Transport) -> None:
+        self._connections = connections  # jump hosts' first
         self._client = client
 
     async def start(self, command: str) -> _Channel:
@@ -102,11 +103,12 @@ class _Transport:
         return channel
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._connection.close)
+        for connection in reversed(self._connections):
+            await asyncio.to_thread(connection.close)
 
     @property
     def user(self) -> str:
-        return str(self._connection.user)
+        return str(self._connections[-1].user)
 
 
 class _Policy(paramiko.MissingHostKeyPolicy):
@@ -135,35 +137,38 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
         Unreachable: with one line about why.
         InputError: a key or an ssh configuration that cannot be used.
     """
-    connection = _connection(settings, ring, None)
-    opening = asyncio.get_running_loop().run_in_executor(None, _open, connection, settings)
+    connections = _chain(settings, ring)
+    opening = asyncio.get_running_loop().run_in_executor(None, _open_all, connections)
     try:
         # The thread cannot be stopped: it ends by its own timeouts, and then closes what it has opened.
         async with asyncio.timeout(settings.connect_timeout):
             client = await asyncio.shield(opening)
     except (TimeoutError, asyncio.CancelledError) as error:
-        opening.add_done_callback(lambda done: done.cancelled() or done.exception() or connection.close())
+        opening.add_done_callback(lambda done: None if done.exception() else _close_all(connections))
         if isinstance(error, asyncio.CancelledError):
             raise
         raise Unreachable(f"no answer from {settings.place} within {settings.connect_timeout:g} s") from error
-    return _Transport(connection, client)
+    return _Transport([connection for _, connection in connections], client)
 
 
-def _connection(settings: Settings, ring: KeyRing, before: fabric.Connection | None) -> fabric.Connection:
-    """Return a connection that is not open yet; `before` is the jump host that it goes through."""
+_Chain = list[tuple["Settings", fabric.Connection]]
+"""Connections that go one through the other; the last one is the host's."""
+
+
+def _chain(settings: Settings, ring: KeyRing, chain: _Chain | None = None) -> _Chain:
+    """Return connections that are not open yet; `chain` is what the host's own connection shall go through."""
     ssh_config = _ssh_config(settings.ssh_config or Path("~/.ssh/config").expanduser())
     said = ssh_config.lookup(settings.address)
-    gateway: fabric.Connection | str | bool | None = before
     via = settings.proxy_jump or said.get("proxyjump")
-    if not gateway and via and via != "none":
+    if not chain and via and via != "none":
         for stop in settings.jumps(via):
-            gateway = _connection(stop, ring, gateway if isinstance(gateway, fabric.Connection) else None)
+            chain = _chain(stop, ring, chain)
     connection = fabric.Connection(
         settings.address,
         user=settings.user,
         port=settings.port,
         config=fabric.Config(ssh_config=ssh_config, lazy=True),
-        gateway=gateway or said.get("proxycommand") or False,
+        gateway=chain[-1][1] if chain else said.get("proxycommand") or False,
         forward_agent=False,
         connect_kwargs=_how_to_log_in(settings, ring, said.get("identityfile", [])),
     )
@@ -176,7 +181,25 @@ def _connection(settings: Settings, ring: KeyRing, before: fabric.Connection | N
             if file.exists():
                 connection.client.load_system_host_keys(str(file))
     connection.client.set_missing_host_key_policy(_Policy(settings, known, connection.host, connection.port))
-    return connection
+    return [*(chain or []), (settings, connection)]
+
+
+def _open_all(chain: _Chain) -> paramiko.Transport:
+    try:
+        for settings, connection in chain[:-1]:
+            try:
+                _open(connection, settings)
+            except Unreachable as error:
+                raise Unreachable(f"jump host: {error}") from error
+        return _open(chain[-1][1], chain[-1][0])
+    except FleetenvError:
+        _close_all(chain)
+        raise
+
+
+def _close_all(chain: _Chain) -> None:
+    for _, connection in reversed(chain):
+        connection.close()
 
 
 def _how_to_log_in(settings: Settings, ring: KeyRing, configured: str | list[str]) -> dict[str, object]:
@@ -224,7 +247,7 @@ def _open(connection: fabric.Connection, settings: Settings) -> paramiko.Transpo
 
 
 def _why_not(error: Exception, connection: fabric.Connection) -> str:
-    if isinstance(error, paramiko.AuthenticationException):
+    if isinstance(error, paramiko.AuthenticationException) or "No authentication methods" in str(error):
         return f"login as {connection.user} was refused ({error})"
     if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
         error = next(iter(error.errors.values()))

@@ -1,0 +1,274 @@
+"""Reaching a host and being let in: keys, passwords, host keys, jump hosts, and each reason why not in one line."""
+
+# ruff: noqa: ASYNC221, ASYNC240 - a test has its event loop for itself
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from openssh import Account, Sshd, free_port, keygen, start_sshd, stop_sshd
+
+from fleetenv.errors import InputError, Unreachable
+from fleetenv.remote import Run
+from fleetenv.shell import Connection, KeyRing, Settings, connect
+
+
+@pytest.fixture(params=["asyncssh", "fabric"])
+def settings(request: pytest.FixtureRequest, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("HOME", str(tmp_path))  # no key, no known_hosts, no configuration but the test's own
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return replace(sshd.settings(), transport=request.param, ssh_config=None, connect_timeout=5)
+
+
+async def whoami(connection: Connection) -> str:
+    return (await connection.talk([Run("id -un")]))[0].text.strip()
+
+
+async def reason(settings: Settings, ring: KeyRing | None = None) -> str:
+    with pytest.raises(Unreachable) as caught:
+        await connect(settings, ring)
+    return str(caught.value)
+
+
+async def test_nobody_listens(settings: Settings) -> None:
+    port = free_port()
+    assert await reason(replace(settings, port=port)) == f"127.0.0.1 port {port}: connection refused"
+
+
+async def test_a_host_that_says_nothing(settings: Settings) -> None:
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        told = await reason(replace(settings, port=port, connect_timeout=0.5))
+    assert told == f"no answer from 127.0.0.1 port {port} within 0.5 s"
+
+
+async def test_a_name_that_does_not_exist(settings: Settings) -> None:
+    assert "cannot be resolved" in await reason(replace(settings, address="no-such-host.invalid"))
+
+
+async def test_a_host_that_speaks_something_else(settings: Settings) -> None:
+    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(http, "127.0.0.1", 0) as server:
+        told = await reason(replace(settings, port=server.sockets[0].getsockname()[1]))
+    assert told.startswith("127.0.0.1 port ")
+
+
+async def test_a_key_that_is_refused(settings: Settings, tmp_path: Path) -> None:
+    keygen(tmp_path / "other")
+    assert "login as root was refused" in await reason(replace(settings, private_key=tmp_path / "other"))
+
+
+async def test_no_key_at_all(settings: Settings) -> None:
+    assert "login as root was refused" in await reason(replace(settings, private_key=None))
+
+
+async def test_a_key_in_its_usual_place(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "id_ed25519").write_bytes(sshd.key.read_bytes())
+    (tmp_path / ".ssh" / "id_ed25519").chmod(0o600)
+    async with await connect(replace(settings, private_key=None)) as connection:
+        assert await whoami(connection) == "root"
+
+
+async def test_a_key_with_a_passphrase_is_asked_for_once(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+    key = tmp_path / "locked"
+    key.write_bytes(sshd.key.read_bytes())
+    key.chmod(0o600)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(key)], check=True, stdout=subprocess.PIPE
+    )
+    asked: list[Path] = []
+
+    def ask(path: Path) -> str:
+        asked.append(path)
+        return "open sesame"
+
+    locked = replace(settings, private_key=key)
+    ring = KeyRing(ask)
+    for _ in range(2):
+        async with await connect(locked, ring) as connection:
+            assert await whoami(connection) == "root"
+    assert asked == [key]
+    with pytest.raises(InputError, match=r"needs a passphrase"):
+        await connect(locked)
+    with pytest.raises(InputError, match=r"passphrase of .* is wrong"):
+        await connect(locked, KeyRing(lambda path: "wrong"))
+
+
+async def test_a_key_that_is_none(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no key")
+    for name in ("text", "missing"):
+        with pytest.raises(InputError, match=f"cannot read the private key .*{name}"):
+            await connect(replace(settings, private_key=tmp_path / name))
+
+
+@pytest.fixture
+def agent(sshd: Sshd, tmp_path: Path) -> Iterator[Path]:
+    socket = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.PIPE)
+    assert process.stdout
+    process.stdout.readline()  # it tells its socket once that is there
+    subprocess.run(["ssh-add", "-q", str(sshd.key)], env={**os.environ, "SSH_AUTH_SOCK": str(socket)}, check=True)
+    yield socket
+    process.terminate()
+    process.wait()
+
+
+async def test_a_key_that_only_the_agent_has(settings: Settings, agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+    async with await connect(replace(settings, private_key=None)) as connection:
+        assert await whoami(connection) == "root"
+
+
+async def test_a_password(settings: Settings, account: Account) -> None:
+    with_password = replace(settings, private_key=None, user=account.name, password=account.password)
+    async with await connect(with_password) as connection:
+        assert await whoami(connection) == account.name
+    assert "login as" in await reason(replace(with_password, password="wrong"))
+
+
+async def test_an_unknown_host_key_is_refused_and_the_line_says_how_to_mend_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    told = await reason(replace(settings, known_hosts=(tmp_path / "none",)))
+    assert "its host key is not known (ssh-ed25519 SHA256:" in told
+    assert f"ssh-keyscan -p {settings.port} 127.0.0.1 >> {tmp_path}/none" in told
+
+
+async def test_a_changed_host_key_is_refused_even_when_new_ones_are_accepted(
+    settings: Settings, tmp_path: Path
+) -> None:
+    keygen(tmp_path / "another")
+    known = tmp_path / "known"
+    known.write_text(f"[127.0.0.1]:{settings.port} {(tmp_path / 'another.pub').read_text()}")
+    for checking in ("yes", "accept-new"):
+        told = await reason(replace(settings, known_hosts=(known,), host_key_checking=checking))
+        assert "its host key has CHANGED" in told
+        assert f"ssh-keygen -f {known} -R [127.0.0.1]:{settings.port}" in told
+
+
+async def test_a_hashed_entry_is_understood(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    known.write_bytes(sshd.known_hosts.read_bytes())
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known)], check=True, stderr=subprocess.PIPE)
+    assert b"127.0.0.1" not in known.read_bytes()
+    async with await connect(replace(settings, known_hosts=(known,))) as connection:
+        assert await whoami(connection) == "root"
+
+
+async def test_new_keys_are_accepted_once_when_many_connect_at_once(
+    settings: Settings, sshd: Sshd, tmp_path: Path
+) -> None:
+    known = tmp_path / ".ssh" / "known_hosts"
+    accepting = replace(settings, known_hosts=(known,), host_key_checking="accept-new")
+    connections = await asyncio.gather(*(connect(accepting) for _ in range(8)))
+    for connection in connections:
+        await connection.close()
+    assert known.read_text() == f"[127.0.0.1]:{sshd.port} {sshd.host_key}\n"
+    async with await connect(replace(settings, known_hosts=(known,))) as connection:
+        assert await whoami(connection) == "root"
+
+
+async def test_no_checking_when_the_user_wants_none(settings: Settings, tmp_path: Path) -> None:
+    async with await connect(replace(settings, known_hosts=(tmp_path / "none",), host_key_checking="no")) as connection:
+        assert await whoami(connection) == "root"
+
+
+async def test_what_ssh_config_says_is_used(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text(
+        f"Host gpu*\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User root\n  IdentityFile {sshd.key}\n"
+        f"  UserKnownHostsFile {sshd.known_hosts}\n"
+    )
+    plain = Settings("gpu01", "gpu01", transport=settings.transport)
+    async with await connect(plain) as connection:
+        assert await whoami(connection) == "root"
+
+
+async def test_through_a_jump_host(settings: Settings, sshd: Sshd, account: Account, tmp_path: Path) -> None:
+    bastion = start_sshd(tmp_path / "bastion", "AllowTcpForwarding yes")
+    try:
+        (tmp_path / "known").write_text(sshd.known_hosts.read_text() + bastion.known_hosts.read_text())
+        (bastion.folder / "authorized_keys").write_text((sshd.folder / "authorized_keys").read_text())
+        through = replace(settings, proxy_jump=f"root@127.0.0.1:{bastion.port}", known_hosts=(tmp_path / "known",))
+        async with await connect(through) as connection:
+            (answer,) = await connection.talk([Run("set -- $SSH_CONNECTION; echo $4; ps -o ppid= -p $PPID")])
+            assert answer.text.splitlines()[0] == str(sshd.port)
+        log = subprocess.run(["ss", "-tn"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert f"127.0.0.1:{bastion.port}" not in [line for line in log.splitlines() if "ESTAB" in line]
+        assert "jump host" in await reason(replace(through, known_hosts=sshd.settings().known_hosts))
+    finally:
+        stop_sshd(bastion)
+
+
+async def test_many_at_once(settings: Settings) -> None:
+    ring = KeyRing()
+
+    async def one(number: int) -> str:
+        async with await connect(settings, ring) as connection:
+            return (await connection.talk([Run(f"echo {number}")]))[0].text
+
+    count = 32 if settings.transport == "asyncssh" else 8
+    assert await asyncio.gather(*(one(number) for number in range(count))) == [f"{n}\n" for n in range(count)]
+
+
+@pytest.fixture
+def odd_shell(sshd: Sshd, plain_account: Account, tmp_path: Path) -> Iterator[Path]:
+    """A login shell that the test writes."""
+    shell = plain_account.home / "shell"
+    subprocess.run(["usermod", "-s", str(shell), plain_account.name], check=True)
+    yield shell
+    subprocess.run(["usermod", "-s", "/bin/bash", plain_account.name], check=True)
+
+
+async def start(settings: Settings, account: Account, shell: Path, text: str) -> Connection:
+    shell.write_text(text)
+    shell.chmod(0o755)
+    return await connect(replace(settings, user=account.name, connect_timeout=1))
+
+
+async def test_what_a_profile_prints_is_no_answer(settings: Settings, plain_account: Account, odd_shell: Path) -> None:
+    text = "#!/bin/sh\necho Welcome to gpu01; echo '0 0'; echo warning >&2\nexec /bin/sh \"$@\"\n"
+    async with await start(settings, plain_account, odd_shell, text) as connection:
+        assert [(r.text, r.error_text) for r in await connection.talk([Run("echo mine")])] == [("mine\n", "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("#!/bin/sh\necho This account is not available.\nexit 1\n", "exit status 1: This account is not available"),
+        ("#!/bin/sh\nkill -9 $$\n", "the user's shell does not start"),
+        ("#!/bin/sh\nexec sleep 30\n", "no shell came within 1 s"),
+        ("#!/bin/sh\nexec cat\n", "no shell came within 1 s"),
+        ("#!/bin/sh\nexec yes\n", "too much was printed"),
+        ("#!/bin/sh\nexec yes >&2\n", "too much was printed"),
+    ],
+)
+async def test_a_login_without_a_usable_shell(
+    settings: Settings, plain_account: Account, odd_shell: Path, text: str, told: str
+) -> None:
+    async with await start(settings, plain_account, odd_shell, text) as connection:
+        with pytest.raises(Unreachable, match=told):
+            await connection.talk([Run("echo mine")])
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash", "csh", "tcsh", "zsh", "fish", "ksh"])
+async def test_any_login_shell_will_do(settings: Settings, plain_account: Account, shell: str) -> None:
+    path = Path("/bin") / shell
+    if not path.exists():
+        pytest.skip(f"{shell} is not installed")
+    subprocess.run(["usermod", "-s", str(path), plain_account.name], check=True)
+    try:
+        async with await connect(replace(settings, user=plain_account.name)) as connection:
+            assert await whoami(connection) == plain_account.name
+    finally:
+        subprocess.run(["usermod", "-s", "/bin/bash", plain_account.name], check=True)
