@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from fleetenv.events import TaskRef
@@ -103,6 +104,7 @@ class DriftReport:
     uneven: tuple[Uneven, ...] = ()
     seconds: float = 0.0
     interrupted: bool = False
+    taken: datetime | None = None  # when the look ended, with its time zone
 
     @property
     def counts(self) -> Counter[Verdict]:

@@ -105,3 +105,22 @@ def many_hosts(count: int = 400) -> Iterator[Event]:
         events.append(condarc(name, EDITED if number % 40 == 0 else MIRROR))
         events.append(env(name, **({"numpy": "1.26.3"} if number % 9 == 0 else {})))
     return run(names, *events)
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>\r\u202e]]>&\"'|`${x}`\x00\udc80"
+"""What a hostile host may write anywhere."""
+
+
+def hostile() -> Iterator[Event]:
+    """Two hosts, all of whose texts are meant to harm whoever shows them."""
+    evil = Content("c" * 64, f"{HOSTILE}\n```\n</script>\n".encode("utf-8", "surrogatepass"))
+    text = Content("d" * 64, b"<img src=x onerror=alert(2)>\n\x1b[31m```\n")
+    return run(
+        ["gpu01", "gpu02"],
+        failed("gpu01", DRIVER, HOSTILE, DriverState(driver="1"), DriverState(driver=HOSTILE)),
+        condarc("gpu01", evil),
+        env("gpu01", **{HOSTILE: HOSTILE}),
+        driver("gpu02"),
+        condarc("gpu02", text),
+        HostLost("gpu02", HOSTILE),
+    )

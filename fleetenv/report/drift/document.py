@@ -27,6 +27,7 @@ def drift_document(report: DriftReport) -> dict[str, Value]:
         "format": FORMAT,
         "version": VERSION,
         "playbook": report.playbook,
+        "taken": report.taken.isoformat() if report.taken else None,
         "seconds": round(report.seconds, 3),
         "interrupted": report.interrupted,
         "summary": {

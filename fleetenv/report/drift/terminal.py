@@ -58,8 +58,12 @@ class _Section:
 
 
 def print_drift(report: DriftReport, console: Console) -> None:
-    """Print the report."""
-    _Printer(report, console).print()
+    """Print the report: no line ends in blanks, and what the stream cannot encode is escaped."""
+    with console.capture() as captured:
+        _Printer(report, console).print()
+    for line in captured.get().splitlines():
+        encoded = line.rstrip().encode(console.encoding, "backslashreplace")
+        console.file.write(encoded.decode(console.encoding) + "\n")
 
 
 class _Printer:
