@@ -236,5 +236,5 @@ def _not_valid(
                 msgspec.convert(value, known[name].annotation, strict=False)
             except msgspec.ValidationError:
                 return _ill_typed(known[name], name, value, at.get(name, location))
-    named = next((name for name in written if f"'{name}'" in reason), "")
+    named = next((name for name, value in written.items() if f"'{name}'" in reason or f"'{value}'" in reason), "")
     return InputError(f"'{module.name}': {reason}", location=at.get(named, location))

@@ -21,7 +21,7 @@ from fleetenv.modules.modes import octal
 from fleetenv.remote import Completed, Lookup, Run, Send, Step, sh
 from fleetenv.state import UNSET, Content, Diff, State, UnsetType, compare
 
-Kind = Literal["file", "directory", "link", "other", "denied"]
+Kind = Literal["file", "directory", "link", "other", "absent", "denied"]
 
 SHOWN = 256 * 1024
 """Bytes up to which a file's content is fetched and kept, to show how it differs."""
@@ -30,7 +30,7 @@ SHOWN = 256 * 1024
 class FileState(State, frozen=True, kw_only=True):
     """A file, directory or link. `mode` is four octal digits; `uid` and `gid` are for owners wanted as numbers."""
 
-    kind: Kind | UnsetType = UNSET  # 'denied': may be there or not, the remote user may not look
+    kind: Kind | UnsetType = UNSET  # 'denied': the remote user may not look; 'absent': from a folder, see `look_up`
     target: str | UnsetType = UNSET  # of a link; set on what a link leads to, too, when that was asked for
     mode: str | UnsetType = UNSET
     owner: str | UnsetType = UNSET
@@ -39,17 +39,21 @@ class FileState(State, frozen=True, kw_only=True):
     gid: int | UnsetType = UNSET
     size: int | UnsetType = UNSET
     content: Content | UnsetType = UNSET
-    path: str | UnsetType = UNSET  # where it really is: `~` expanded, links followed if that was asked for
+    path: str | UnsetType = UNSET  # as it was looked at: `~` expanded, the name inside a folder appended
+    real: str | UnsetType = UNSET  # where a followed link leads
 
 
-_LOOK = r"""fe_of() {  # a subject: whether to follow links, the sha256 that is wanted, the path
-  w=${1%%:*}; p=${1#*:}
+_LOOK = r"""fe_of() {  # a subject: options, the sha256 that is wanted, the path
+  w=${1%%:*}; p=${1#*:}; i=
   case $p in '~'|'~/'*) p=$HOME${p#?};; esac
+  case $w in i*) if [ -d "${p%//*}" ]; then i=1; p=${p%//*}/${p##*//}; else p=${p%//*}; fi;; esac
 }
 fe_missing() {  # denied where the nearest folder that can be seen may not be searched
   d=${p%/*}
   while [ -n "$d" ] && ! [ -e "$d" ]; do case $d in */*) d=${d%/*};; *) d=.;; esac; done
-  if [ -d "${d:-/}" ] && ! [ -x "${d:-/}" ]; then printf 'denied\0%s\0' "$1"; else printf 'absent\0%s\0' "$1"; fi
+  if [ -d "${d:-/}" ] && ! [ -x "${d:-/}" ]; then printf 'denied\0%s\0' "$1"
+  elif [ -z "$i" ]; then printf 'absent\0%s\0' "$1"
+  else printf 'inside\0%s\0%s\0' "$1" "$p"; fi
 }
 fe_stat() {
   for s do fe_of "$s"; shift; set -- "$@" "$p"; done
@@ -62,7 +66,7 @@ fe_links() {
 fe_follow() {
   for s do
     fe_of "$s"; shift
-    case $w in f*) if [ -L "$p" ] && [ -e "$p" ]; then printf 'follow\0%s\0' "$p"; set -- "$@" "$p"; fi;; esac
+    case $w in [fi]*) if [ -L "$p" ] && [ -e "$p" ]; then printf 'follow\0%s\0' "$p"; set -- "$@" "$p"; fi;; esac
   done
   [ $# -eq 0 ] || {
     printf 'real\0'; LC_ALL=C readlink -fz -- "$@"
@@ -111,7 +115,9 @@ def check_path(path: str) -> None:
         raise ValueError(f"the path '{path}' must be absolute: /etc/x, or ~/x for the remote user's home")
 
 
-def look_up(path: str, *, follow: bool = False, content: Content | None = None) -> Lookup[FileState | None]:
+def look_up(
+    path: str, *, follow: bool = False, content: Content | None = None, inside: str | None = None
+) -> Lookup[FileState | None]:
     """Ask what a file is like; None when it does not exist.
 
     Args:
@@ -119,8 +125,12 @@ def look_up(path: str, *, follow: bool = False, content: Content | None = None) 
         follow: Tell about what a link leads to, if that exists, with the link's `target`.
         content: The wanted content, so that the found one comes along where it differs. An empty `sha256` asks for
             the hash alone. None: the content does not matter.
+        inside: If `path` is a folder, follow links and tell about this name in it; `path` of the state says where
+            that is, and its kind is 'absent' when the folder does not have it.
     """
     wanted = "" if content is None else "?" if content.data is None else content.sha256
+    if inside is not None:
+        return Lookup(_LOOK, parse_files, f"i{wanted}:{path}//{inside}")
     return Lookup(_LOOK, parse_files, f"{'f' if follow else '-'}{wanted}:{path}")
 
 
@@ -147,6 +157,7 @@ def parse_files(completed: Completed) -> Mapping[str, FileState | None]:
     if told.present and not told.stats:
         raise ValueError(completed.error_text.strip()[:300] or "stat told nothing")
     found: dict[str, FileState | None] = dict.fromkeys(told.absent)
+    found.update((subject, FileState(kind="absent", path=path)) for subject, path in told.inside.items())
     found.update((subject, FileState(kind="denied")) for subject in told.denied)
     found.update((subject, told.state(subject, path)) for subject, path in told.present.items())
     return found
@@ -158,6 +169,7 @@ class _Told:
     def __init__(self, fields: list[str]) -> None:
         self.absent: list[str] = []
         self.denied: list[str] = []
+        self.inside: dict[str, str] = {}  # subject -> path that is absent
         self.present: dict[str, str] = {}  # subject -> path
         self.stats: dict[str, FileState] = {}
         self._led: dict[str, FileState] = {}
@@ -176,9 +188,9 @@ class _Told:
                 if tag in ("stat", "led"):
                     path = next(fields)
                     (self.stats if tag == "stat" else self._led)[path] = _stat([next(fields) for _ in range(6)])
-                elif tag == "is":
+                elif tag in ("is", "inside"):
                     subject = next(fields)
-                    self.present[subject] = next(fields)
+                    (self.present if tag == "is" else self.inside)[subject] = next(fields)
                 elif tag in ("absent", "denied"):
                     (self.absent if tag == "absent" else self.denied).append(next(fields))
                 elif tag in ("link", "follow"):
@@ -204,8 +216,10 @@ class _Told:
         state = self.stats.get(path)
         if state is None:  # gone between the shell's look and stat's
             return None
-        led = self._led.get(path) if subject.startswith("f") else None
-        state = msgspec.structs.replace(led or state, path=self._real.get(path, path) if led else path)
+        led = None if subject.startswith("-") else self._led.get(path)
+        state = msgspec.structs.replace(led or state, path=path)
+        if led and path in self._real:
+            state = msgspec.structs.replace(state, real=self._real[path])
         if path in self._targets:
             state = msgspec.structs.replace(state, target=self._targets[path])
         if path in self._sums and not subject[1:].startswith(":"):
@@ -262,7 +276,7 @@ def wished(
     """
     if found is not None:
         refuse_denied(found, path)
-        if found.kind != kind and found.kind != "link":
+        if found.kind not in (kind, "link", "absent"):
             raise TaskFailed(f"{path} is there already, and is a {found.kind}, not a {kind}")
     before = found.mode if found is not None and found.kind == kind and isinstance(found.mode, str) else None
     return FileState(

@@ -114,9 +114,9 @@ class Driver:
         before = path.stat() if path.exists() else None
         beside = path.with_name(f"{path.name}.sent")
         beside.write_bytes(data)
-        beside.chmod(step.mode if step.mode is not None else before.st_mode & 0o7777 if before else 0o644)
         if step.owner or step.group:
             shutil.chown(beside, _id(step.owner), _id(step.group))
+        beside.chmod(step.mode if step.mode is not None else before.st_mode & 0o7777 if before else 0o644)
         beside.replace(path)
         return Completed(0)
 

@@ -74,7 +74,7 @@ def test_a_followed_link_tells_about_what_it_leads_to(driver: Driver, tmp_path: 
         look_up(f"{tmp_path}/file", follow=True),
     )
     assert linked
-    assert (linked.kind, linked.target, linked.path) == ("file", "file", f"{tmp_path}/file")
+    assert (linked.kind, linked.target, linked.real) == ("file", "file", f"{tmp_path}/file")
     assert linked.content == content_of(b"text")
     assert same
     assert same.kind == "link"
