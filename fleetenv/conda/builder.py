@@ -1,0 +1,129 @@
+"""The builder of environments that is sent to hosts: fleetenv.onhost as one file, and py-rattler for it to use."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import platform
+import tarfile
+import zipfile
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+
+from fleetenv.onhost.build import Request
+
+_MAIN = """\
+import os, sys
+if sys.version_info < (3, 10):
+    sys.exit("fleetenv needs Python 3.10 or newer in Miniconda: upgrade it (here is %d.%d)" % sys.version_info[:2])
+from fleetenv.onhost.build import main
+status = main()
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(status)  # py-rattler's threads may still be at work: an orderly end can crash (seen with 0.28)
+"""
+
+_PACKED = {
+    "fleetenv": ("__init__.py", "errors.py"),
+    "fleetenv.conda": ("__init__.py", "channels.py", "mirrors.py"),
+    "fleetenv.onhost": ("*.py",),
+    "yaml": ("*.py",),  # Miniconda has no PyYAML of its own, and .condarc is YAML
+}
+"""What the builder is made of; all of it runs on Python 3.10 and needs nothing but the standard library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """py-rattler for hosts of the controller's own kind."""
+
+    path: Path  # on the controller
+    name: str  # under PREFIX/.fleetenv
+    sha256: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The builder: one file for Miniconda's Python."""
+
+    data: bytes
+    name: str  # under PREFIX/.fleetenv; another content has another name
+
+
+def cache_folder() -> Path:
+    """Return where the controller keeps what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fleetenv"
+
+
+@cache
+def rattler_version() -> str:
+    """Return the version of py-rattler: hosts use the controller's."""
+    return metadata.version("py-rattler")
+
+
+@cache
+def program() -> Program:
+    """Pack the builder."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        files = {"__main__.py": _MAIN.encode()}
+        for package, names in _PACKED.items():
+            folder = _package(package)
+            where = package.replace(".", "/")
+            files |= {f"{where}/{path.name}": path.read_bytes() for name in names for path in sorted(folder.glob(name))}
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    data = packed.getvalue()
+    return Program(data, f"builder-{hashlib.sha256(data).hexdigest()[:16]}.pyz")
+
+
+def runtime(machine: str) -> Runtime | None:
+    """Pack this controller's own py-rattler, once; None for a host of another architecture, which gets it by pip."""
+    if machine != platform.machine() or platform.system() != "Linux":
+        return None
+    name = f"py-rattler-{rattler_version()}-{machine}.tar.gz"
+    path, about = cache_folder() / name, cache_folder() / f"{name}.json"
+    try:
+        known = json.loads(about.read_text())
+        if path.stat().st_size == known["size"]:
+            return Runtime(path, name, known["sha256"], rattler_version())
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not packed yet
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{name}.{os.getpid()}")
+    with (
+        draft.open("wb") as file,
+        gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as archive,
+    ):
+        archive.add(_package("rattler"), "rattler", filter=_plain)
+    sha256 = hashlib.sha256(draft.read_bytes()).hexdigest()
+    about.write_text(json.dumps({"size": draft.stat().st_size, "sha256": sha256}))
+    draft.replace(path)
+    return Runtime(path, name, sha256, rattler_version())
+
+
+def encoded(request: Request) -> bytes:
+    """Write a request as the builder reads it."""
+    return json.dumps(asdict(request)).encode()
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Leave out byte-code, and whose file it was."""
+    if "__pycache__" in entry.name:
+        return None
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
+def _package(name: str) -> Path:
+    spec = util.find_spec(name)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(next(iter(spec.submodule_search_locations)))

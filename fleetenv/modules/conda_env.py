@@ -1,0 +1,262 @@
+"""conda_env: a named environment with exactly the packages of a lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import UNSET, Meta
+
+from fleetenv.conda.builder import encoded, program, rattler_version, runtime
+from fleetenv.conda.channels import find_mirror
+from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse, wanted_packages, wanted_pip
+from fleetenv.conda.lock import Lock, PlatformLock, fresh_lock
+from fleetenv.conda.mirrors import mirror_route
+from fleetenv.conda.relock import relocked
+from fleetenv.conda.spec import Spec, read_spec
+from fleetenv.conda.virtual import PLATFORMS, Unmet, mentions, unmet, virtual_packages
+from fleetenv.errors import InputError, TaskFailed
+from fleetenv.gpu.compat import max_cuda, min_driver
+from fleetenv.modules.base import Controller, StateModule
+from fleetenv.onhost.build import Request
+from fleetenv.remote import Lookup, Run, Send, Step, sh
+from fleetenv.source import Value
+from fleetenv.state import Diff
+
+
+class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keep a named conda environment exactly as the lock of its spec says.
+
+    The lock (`envs/NAME.lock`, made by `fleetenv lock`) holds every package's URL and hash; hosts never solve. Any
+    difference (a package added, removed or overwritten by hand, a file touched, another lock) is mended by building a
+    new generation beside the present one and switching to it when it works. Running jobs keep the one they have.
+    """
+
+    name: ClassVar[str] = "conda_env"
+
+    spec: Annotated[str, Meta(min_length=1)] | None = None
+    """The `environment.yml`, looked for in `envs` beside the role and the playbook. Needed unless `state: absent`."""
+    prefix: Annotated[str, Meta(pattern=r"^/[^|\n]*[^|\n/]$")]
+    """Where Miniconda is."""
+    environment: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = None
+    """The environment's name; otherwise what the spec says."""
+    state: Literal["present", "absent"] = "present"
+    """Whether it should be there."""
+    keep: Annotated[int, Meta(ge=1, le=100)] = 2
+    """How many generations to keep, the current one included. One that a process uses is kept anyway."""
+    mirrors: tuple[str, ...] = ()
+    """Where to download conda packages, tried in order; otherwise what the host's .condarc says."""
+    pip_index: str | None = None
+    """The package index for the pip section; otherwise what the spec or the host's pip.conf says."""
+    frozen: bool = True
+    """Whether conda is to refuse changes to the environment by hand (CEP 22)."""
+
+    def resolve(self, controller: Controller) -> LockedEnv:
+        """Read the spec and its lock, once a run.
+
+        Raises:
+            InputError: there is no spec, or its lock is missing or stale.
+        """
+        for mirror in self.mirrors:
+            find_mirror(mirror)
+        plan: Plan | None = None
+        if self.spec is not None and (self.state == "present" or self.environment is None):
+            path = controller.find(self.spec, "envs")
+            absent = self.state == "absent"
+            key = ("conda_env", path, absent)
+            plan = controller.remember(
+                key, lambda: _plan(path, absent=absent, relock=bool(getattr(controller, "relock", False)))
+            )
+        elif self.state == "present":
+            raise InputError("conda_env needs 'spec', the environment.yml to build from")
+        environment = self.environment or (plan.spec.name if plan else None)
+        if environment is None:
+            raise InputError("conda_env needs 'environment' or 'spec' to know what should be absent")
+        arguments = {field: getattr(self, field) for field in CondaEnv.__struct_fields__}
+        return LockedEnv(**arguments | {"environment": environment}, plan=plan, check_mode=controller.check_mode)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A spec and its lock, and what follows from them for each platform; the same for all hosts."""
+
+    spec: Spec
+    lock: Lock | None  # None: the environment is to be absent
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """The end of a generation's name, for each platform: it tells which packages and variables are in it."""
+        variables = json.dumps(dict(self.spec.variables), sort_keys=True)
+        platforms = self.lock.platforms.items() if self.lock else ()
+        return {
+            platform: hashlib.sha256(f"{locked.digest} {variables}".encode()).hexdigest()[:12]
+            for platform, locked in platforms
+        }
+
+    @cached_property
+    def needs_cuda(self) -> bool:
+        """Whether a host's NVIDIA driver matters."""
+        platforms = self.lock.platforms.values() if self.lock else ()
+        return any(mentions(locked.conda, "__cuda") for locked in platforms)
+
+    @cached_property
+    def wanted(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]:
+        """Conda's and pip's packages as they will be seen, for each platform."""
+        platforms = self.lock.platforms.items() if self.lock else ()
+        return {name: (wanted_packages(locked.conda), wanted_pip(locked.pip)) for name, locked in platforms}
+
+
+def _plan(path: Path, *, absent: bool, relock: bool) -> Plan:
+    spec = read_spec(path)
+    if absent:
+        return Plan(spec, None)
+    return Plan(spec, relocked(spec) if relock else fresh_lock(spec))
+
+
+class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A conda_env task together with its spec and its lock."""
+
+    plan: Plan | None
+    check_mode: bool
+
+    def observe(self) -> Lookup[EnvironmentState | None]:
+        """Return the question, the same for all environments of a host but for its subject."""
+        digests = tuple(self.plan.digests.values()) if self.plan else ()
+        subject = Subject(self.prefix, self._title, digests, needs_cuda=self.plan is not None and self.plan.needs_cuda)
+        return Lookup(SCRIPT, parse, str(subject))
+
+    def desired(self, found: EnvironmentState | None) -> EnvironmentState:
+        """Return what the lock says for this host's platform.
+
+        Raises:
+            TaskFailed: the host cannot have it: no Miniconda, another platform, too old a driver or glibc.
+        """
+        assert found is not None  # parse always gives a state
+        if self.state == "absent":
+            return EnvironmentState(present=False)
+        if not found.miniconda and not self.check_mode:
+            task = f"a task 'miniconda: {{prefix: {self.prefix}, ...}}' before this one installs it"
+            raise TaskFailed(f"there is no Miniconda in {self.prefix}: {task}")
+        locked = self._locked(found)
+        self._check_host(locked, found)
+        assert self.plan
+        packages, pip = self.plan.wanted[locked.platform]
+        return EnvironmentState(
+            present=True,
+            managed=True,
+            packages=packages,
+            pip=pip,
+            variables=self.plan.spec.variables,
+            frozen=self.frozen,
+            files={},
+        )
+
+    def converge(self, diff: Diff[EnvironmentState]) -> Iterator[Step]:
+        """Send what the host lacks to build environments, and let it build or remove this one."""
+        found = diff.found
+        assert found is not None
+        folder = f"{self.prefix}/.fleetenv"
+        builder = program()
+        tools = found.tools if isinstance(found.tools, tuple) else ()
+        yield Run(sh("mkdir", "-p", folder))
+        if builder.name not in tools:
+            yield Send(builder.data, f"{folder}/{builder.name}", mode=0o644)
+        request = Request("remove", self.prefix, self._title)
+        if self.state == "present":
+            request = self._request(found)
+            if request.runtime and f"py-rattler-{request.runtime_version}" not in tools:
+                packed = runtime(str(found.machine))
+                assert packed
+                yield Send(packed.path, f"{folder}/{packed.name}", mode=0o644)
+        yield Run(sh(f"{self.prefix}/bin/python", "-I", f"{folder}/{builder.name}"), stdin=encoded(request))
+
+    def returns(self, found: EnvironmentState | None) -> Mapping[str, Value]:
+        """Return where the environment is, and which generation of it."""
+        if found is None or not found.present:
+            return {}
+        generation = found.generation if isinstance(found.generation, str) else None
+        return {"path": f"{self.prefix}/envs/{self._title}", "generation": generation}
+
+    @property
+    def _title(self) -> str:
+        assert self.environment
+        return self.environment
+
+    def _locked(self, found: EnvironmentState) -> PlatformLock:
+        assert self.plan
+        assert self.plan.lock
+        platforms = self.plan.lock.platforms
+        platform = PLATFORMS.get(str(found.machine), str(found.machine))
+        if platform not in platforms:
+            have = " ".join(f"--platform {each}" for each in (*platforms, platform))
+            command = f"run 'fleetenv lock {self.plan.spec.path} {have}'"
+            raise TaskFailed(f"this host is {platform}; the lock of {self._title} has no packages for that: {command}")
+        return platforms[platform]
+
+    def _check_host(self, locked: PlatformLock, found: EnvironmentState) -> None:
+        driver = found.driver if isinstance(found.driver, str) else None
+        cuda = found.cuda if isinstance(found.cuda, str) else max_cuda(driver) if driver else None
+        offered = virtual_packages(str(found.machine), str(found.kernel), str(found.libc), cuda)
+        lacking = [
+            self._refusal(each, driver)
+            for each in unmet(locked.conda, offered)
+            if each.name != "__cuda" or found.driver is not UNSET  # not looked for: this generation is already there
+        ]
+        if lacking:
+            raise TaskFailed("; ".join(dict.fromkeys(lacking)))
+
+    def _refusal(self, lack: Unmet, driver: str | None) -> str:
+        wanted = f"{self._title} needs {lack.name} {lack.wanted} ({lack.package})"
+        if lack.name != "__cuda":
+            what = lack.name.removeprefix("__")
+            return f"{what} is {lack.offered}; {wanted}" if lack.offered else f"this host has no {what}; {wanted}"
+        if driver is None:
+            return f"this host has no working NVIDIA driver; {wanted}"
+        at_least = lack.wanted.partition(",")[0].removeprefix(">=")
+        newer = min_driver(at_least) if lack.wanted.startswith(">=") and lack.offered else None
+        hint = f": install driver {newer} or newer" if newer else ""
+        return f"driver {driver} supports CUDA {lack.offered}; {wanted}{hint}"
+
+    def _request(self, found: EnvironmentState) -> Request:
+        assert self.plan
+        assert self.plan.lock
+        spec, locked = self.plan.spec, self._locked(found)
+        packed = runtime(str(found.machine))
+        direct = {each.name for each in spec.pip if each.direct_url}
+        options = [
+            f"{each.option} {each.value}"
+            for each in spec.pip_options
+            if not self.pip_index or each.option != "--index-url"
+        ]
+        return Request(
+            action="build",
+            prefix=self.prefix,
+            name=self._title,
+            keep=self.keep,
+            runtime=packed.name if packed else "",
+            runtime_sha256=packed.sha256 if packed else "",
+            runtime_version=packed.version if packed else rattler_version(),
+            digest=self.plan.digests[locked.platform],
+            lock=self.plan.lock.text,
+            platform=locked.platform,
+            routes=[mirror_route(mirror) for mirror in self.mirrors],
+            specs=[each.text for each in spec.conda],
+            wheels=[
+                {
+                    "name": each.name,
+                    "version": each.version,
+                    "url": each.url,
+                    "sha256": each.sha256,
+                    "direct": each.name in direct,
+                }
+                for each in locked.pip
+            ],
+            pip_options=options + ([f"--index-url {self.pip_index}"] if self.pip_index else []),
+            variables=spec.variables,
+            frozen=f"fleetenv keeps this environment as {spec.path.name} says: change that file" if self.frozen else "",
+        )

@@ -1,0 +1,207 @@
+"""Builds an environment on this host, as a new generation beside the present one, and switches to it when it works.
+
+Runs on Miniconda's own Python (3.10 or newer) with py-rattler from a folder of fleetenv's. The request comes as JSON
+on standard input: the lock holds everything that decides about packages. A builder that is killed at any moment leaves
+the present environment as it was, and nothing that the next one does not remove.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tarfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetenv.conda.mirrors import condarc_channels, route
+from fleetenv.errors import InputError
+
+from . import interpreter, wheels
+from .generations import STAMP, Generations, remove
+from .report import Failure, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rattler import RepoDataRecord
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be done. Made by fleetenv.conda.builder, sent as JSON."""
+
+    action: str  # build | remove
+    prefix: str
+    name: str
+    keep: int = 2
+    runtime: str = ""  # the archive of py-rattler under PREFIX/.fleetenv; empty: installed there by pip
+    runtime_sha256: str = ""
+    runtime_version: str = ""
+    digest: str = ""
+    lock: str = ""
+    platform: str = ""
+    specs: Sequence[str] = ()
+    routes: Sequence[Mapping[str, str]] = ()  # in order; empty: as this host's .condarc says
+    wheels: Sequence[Mapping[str, object]] = ()
+    pip_options: Sequence[str] = ()
+    variables: Mapping[str, str] | None = None
+    frozen: str = ""
+
+
+def main() -> int:
+    """Do what standard input asks for; one line on standard error when it cannot be done."""
+    os.umask(0o022)  # other users of the host run these environments
+    request = Request(**json.load(sys.stdin))
+    try:
+        notes = build(request) if request.action == "build" else remove_environment(request)
+    except (Failure, InputError) as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{_os_error(error, request)}\n")
+        return 1
+    for note in notes:
+        sys.stdout.write(f"{note}\n")
+    return 0
+
+
+def build(request: Request) -> list[str]:
+    """Build a generation and switch to it; returns what is worth telling."""
+    prefix = Path(request.prefix)
+    generations = Generations(prefix, request.name)
+    with generations.locked():
+        generations.clean_unfinished()
+        use_runtime(request)
+        from . import packages  # py-rattler is there only now
+
+        records = packages.read_records(request.lock, request.platform)
+        generation = generations.begin(request.digest)
+        try:
+            notes = _fill(request, records, generation)
+        except BaseException:
+            with suppress(OSError):
+                remove(generation)
+            raise
+        generations.switch(generation)
+        _register(generations.link, registered=True)
+        return notes + generations.remove_old(request.keep)
+
+
+def remove_environment(request: Request) -> list[str]:
+    """Remove an environment; returns what is worth telling."""
+    generations = Generations(Path(request.prefix), request.name)
+    with generations.locked():
+        notes = generations.remove_all()
+        _register(generations.link, registered=False)
+        return notes
+
+
+def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> list[str]:
+    """Put everything into a generation, check it, and mark it finished."""
+    from . import packages  # as above
+
+    prefix = Path(request.prefix)
+    pip = [wheels.Wheel(**wheel) for wheel in request.wheels]  # type: ignore[arg-type]  # fields checked by the sender
+    progress = Progress(len(records) + len(pip) + 2)
+    routes = request.routes or [route(condarc_channels(prefix), {str(record.channel) for record in records})]
+    notes = packages.install(records, generation, prefix / "pkgs", routes, progress)
+    progress.done = len(records)
+    lib = interpreter.library(generation)
+    if lib:
+        interpreter.pin(generation, lib)
+        if pip:
+            wheels.install(pip, request.pip_options, generation, lib, prefix, progress)
+        progress.step("compiling to byte-code", 0)
+        interpreter.compile_all(generation, lib)
+        progress.step("checking")
+        interpreter.check(generation)
+        if pip:
+            wheels.check(pip, generation, lib, prefix)
+    _check_records(records, generation)
+    _write_settings(request, generation)
+    _stamp(generation, request.digest)
+    progress.step("built")
+    return notes
+
+
+def _check_records(records: list[RepoDataRecord], generation: Path) -> None:
+    found = {path.name for path in (generation / "conda-meta").glob("*.json")}
+    missing = [
+        record.name.normalized
+        for record in records
+        if f"{record.name.normalized}-{record.version}-{record.build}.json" not in found
+    ]
+    if missing:
+        raise Failure(f"after installing, these are not there: {', '.join(missing)}")
+
+
+def _write_settings(request: Request, generation: Path) -> None:
+    """Write what conda reads beside its records: variables, history, and that only fleetenv changes this."""
+    meta = generation / "conda-meta"
+    if request.variables:
+        (meta / "state").write_text(json.dumps({"version": 1, "env_vars": dict(request.variables)}, indent=2))
+    if request.frozen:
+        (meta / "frozen").write_text(json.dumps({"message": request.frozen}))  # CEP 22
+    when = time.strftime("%Y-%m-%d %H:%M:%S")
+    with (meta / "history").open("a", encoding="utf-8") as history:
+        history.write(f"==> {when} <==\n# cmd: fleetenv apply\n# update specs: {json.dumps(list(request.specs))}\n")
+
+
+def _stamp(generation: Path, digest: str) -> None:
+    """Mark a generation finished: all in it is on disk, and nothing in it is newer than the mark."""
+    stamp = generation / STAMP
+    draft = stamp.with_name(".fleetenv")
+    draft.write_text(f"{digest}\n")
+    now = draft.stat().st_mtime_ns
+    for folder, _, files in os.walk(generation):
+        for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118  # 100,000 files
+            if os.lstat(path).st_mtime_ns > now:  # a package built in the future
+                os.utime(path, ns=(now, now), follow_symlinks=False)
+    os.sync()
+    draft.rename(stamp)
+
+
+def use_runtime(request: Request) -> None:
+    """Make py-rattler importable: unpack the archive that was sent, once a host, checked by its hash."""
+    folder = Path(request.prefix) / ".fleetenv"
+    unpacked = folder / f"py-rattler-{request.runtime_version}"
+    if not (unpacked / "rattler" / "__init__.py").is_file():
+        archive = folder / request.runtime
+        sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+        if sha256 != request.runtime_sha256:
+            archive.unlink()
+            raise Failure(f"{archive} has sha256 {sha256[:12]}..., not {request.runtime_sha256[:12]}...; apply again")
+        draft = folder / f".unpacking-{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        with tarfile.open(archive) as tar:
+            tar.extractall(draft)  # noqa: S202  # our own archive, its hash checked
+        draft.rename(unpacked)
+        archive.unlink()
+    sys.path.insert(0, str(unpacked))
+
+
+def _register(link: Path, *, registered: bool) -> None:
+    """Keep conda's list of environments, ~/.conda/environments.txt; a mere convenience: failures do not count."""
+    listed = Path.home() / ".conda" / "environments.txt"
+    with suppress(OSError):
+        lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+        wanted = [line for line in lines if line != str(link)] + ([str(link)] if registered else [])
+        if wanted != lines:
+            listed.parent.mkdir(exist_ok=True)
+            draft = listed.with_name(f".environments.txt-{os.getpid()}")
+            draft.write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
+            draft.replace(listed)
+
+
+def _os_error(error: OSError, request: Request) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = shutil.disk_usage(request.prefix).free
+        return f"the disk of {request.prefix} is full ({free / 1e6:.0f} MB free)"
+    return f"{error.filename or request.prefix}: {error.strerror or error}"

@@ -1,0 +1,191 @@
+"""The generations of one environment on this host's disk: their places, the lock around them, switching, removing.
+
+PREFIX/envs/NAME                          symbolic link to the current generation
+PREFIX/envs/.fleetenv/NAME/0003-9f2c41aa  a generation: number, and what its lock's digest begins with
+PREFIX/envs/.fleetenv/NAME/0002-by-hand   a plain folder that stood at PREFIX/envs/NAME before
+PREFIX/envs/.fleetenv/lock                held while anything here is changed
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .processes import users_of
+from .report import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STAMP = (
+    "conda-meta/fleetenv"  # the last file of a build: what lacks it is unfinished, what is newer was changed by hand
+)
+_BY_HAND = "by-hand"
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_AT_FDCWD = -100
+_WAIT = 1800.0  # seconds for another builder to finish
+
+
+@dataclass(frozen=True)
+class Generations:
+    """The generations of the environment `name` of a Miniconda prefix."""
+
+    prefix: Path
+    name: str
+
+    @property
+    def link(self) -> Path:
+        """Where users find the environment."""
+        return self.prefix / "envs" / self.name
+
+    @property
+    def folder(self) -> Path:
+        """Where the generations lie."""
+        return self.prefix / "envs" / ".fleetenv" / self.name
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the prefix's lock; programs started meanwhile share it, so it outlives a builder that is killed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder.parent / "lock").open("a+") as file:
+            self._wait(file.fileno())
+            file.truncate(0)
+            file.write(f"process {os.getpid()}, building {self.name}\n")
+            file.flush()
+            os.set_inheritable(file.fileno(), True)
+            yield
+
+    def _wait(self, descriptor: int) -> None:
+        end = time.monotonic() + _WAIT
+        told = False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
+            if time.monotonic() > end:
+                raise Failure(f"{self.prefix} is still being changed by another fleetenv ({holder})")
+            if not told:
+                sys.stderr.write(f"fleetenv-progress 0 1 waiting for another fleetenv ({holder})\n")
+                sys.stderr.flush()
+                told = True
+            time.sleep(0.2)  # flock has no timeout of its own
+
+    def current(self) -> Path | None:
+        """Return the generation that the environment is now, if it is one of ours."""
+        if not self.link.is_symlink():
+            return None
+        target = Path(os.path.normpath(self.link.parent / self.link.readlink()))
+        return target if target.parent == self.folder and target.is_dir() else None
+
+    def numbered(self) -> list[tuple[int, Path]]:
+        """List the generations, oldest first."""
+        found = []
+        for path in self.folder.iterdir():
+            number = path.name.partition("-")[0]
+            if number.isdigit() and path.is_dir() and not path.is_symlink():
+                found.append((int(number), path))
+        return sorted(found)
+
+    def begin(self, digest: str) -> Path:
+        """Make the folder of a new generation, leaving one number free for a folder made by hand."""
+        newest = max((number for number, _ in self.numbered()), default=0)
+        number = newest + (1 if self.current() else 2)
+        path = self.folder / f"{number:04d}-{digest[:12]}"
+        path.mkdir()
+        return path
+
+    def clean_unfinished(self) -> None:
+        """Remove what a builder that was killed left behind."""
+        current = self.current()
+        for path in self.folder.iterdir():
+            whole = path.name.endswith(_BY_HAND) or (path / STAMP).is_file()
+            if path.is_symlink() or path.name.startswith(".") or not (whole or path == current):
+                remove(path)
+
+    def switch(self, generation: Path) -> None:
+        """Make a generation the current one, in one step; a plain folder in its place is kept as a generation."""
+        if self.link.is_symlink() or not self.link.exists():
+            draft = self.folder / f".switch-{os.getpid()}"
+            draft.symlink_to(generation)
+            draft.replace(self.link)
+            return
+        number = int(generation.name.partition("-")[0]) - 1
+        aside = self.folder / f"{number:04d}-{_BY_HAND}"
+        aside.symlink_to(generation)
+        _exchange(aside, self.link)
+
+    def remove_old(self, keep: int) -> list[str]:
+        """Remove all but the newest `keep` generations; those that processes use stay. Returns what to tell of them."""
+        current = self.current()
+        numbered = [path for _, path in self.numbered()]
+        kept = set(numbered[-keep:])
+        return self._remove([path for path in numbered if path not in kept and path != current])
+
+    def remove_all(self) -> list[str]:
+        """Remove the environment; generations that processes use stay on disk until a later run."""
+        if self.link.is_symlink():
+            self.link.unlink()
+        elif self.link.exists():
+            users = users_of([self.link])[self.link]
+            if users:
+                raise Failure(f"{self.link} is in use by {users}")
+            self.link.replace(self.folder / ".removed")
+        self.clean_unfinished()
+        notes = self._remove([path for _, path in self.numbered()])
+        with suppress(OSError):  # something is still in use
+            self.folder.rmdir()
+        return notes
+
+    def _remove(self, generations: list[Path]) -> list[str]:
+        if not generations:
+            return []
+        used = users_of(generations)
+        for path in generations:
+            if not used[path]:
+                remove(path)
+        return [f"{path.name} stays: in use by {used[path]}" for path in generations if used[path]]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, link or folder; a folder loses its name first: half of one must not be taken for whole."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    doomed = path
+    if not path.name.startswith("."):
+        doomed = path.with_name(f".removed-{path.name}")
+        if doomed.exists():
+            shutil.rmtree(doomed)
+        path.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def _exchange(first: Path, second: Path) -> None:
+    """Swap two names in one step where the file system can, else in two that are undone if the second fails."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    renameat2 = getattr(libc, "renameat2", None)
+    if renameat2 is not None:
+        if renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise OSError(code, os.strerror(code), str(second))
+    spare = first.with_name(f".exchange-{os.getpid()}")
+    first.rename(spare)
+    second.rename(first)
+    try:
+        spare.rename(second)
+    except OSError:
+        first.rename(second)
+        raise

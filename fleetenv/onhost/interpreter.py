@@ -1,0 +1,68 @@
+"""Making a generation's Python safe to be switched away from, quick to start, and known to work."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from .report import Failure
+
+_PTH = (
+    "import sys, os; sys.executable = os.path.join(sys.prefix, 'bin', os.path.basename(sys.executable))"
+    " if sys.executable and sys.prefix == sys.base_prefix else sys.executable\n"
+)
+
+
+def library(generation: Path) -> Path | None:
+    """Return the generation's `lib/python3.N`, or None when there is no Python in it."""
+    return next((path.parent for path in sorted(generation.glob("lib/python3.*/os.py"))), None)
+
+
+def run(generation: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the generation's Python, isolated from the user's settings; it shares the lock that this process holds."""
+    return subprocess.run(
+        [str(generation / "bin" / "python"), "-I", *arguments],
+        capture_output=True, check=False, close_fds=False, cwd=generation, encoding="utf-8", errors="replace",
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def pin(generation: Path, lib: Path) -> None:
+    """Tie every way to start this Python to the generation, so that a switch cannot move a process to the next one.
+
+    Python finds its `sys.prefix` from its program's path, links resolved in the last part only. Through the
+    environment's link that would be the link. So every name of the program becomes an absolute link into the
+    generation, also `python3.N`, which conda ships as the program itself. `sys.executable` stays as the user called
+    it; the .pth file makes it the generation's, because multiprocessing starts its workers with it.
+    """
+    folder = generation / "bin"
+    program = folder / lib.name
+    real = folder / f".{lib.name}"
+    program.rename(real)
+    for name in ("python", "python3", lib.name):
+        link = folder / name
+        if link.is_symlink() or not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(real)
+    (lib / "site-packages").mkdir(exist_ok=True)
+    (lib / "site-packages" / "fleetenv.pth").write_text(_PTH)
+
+
+def compile_all(generation: Path, lib: Path) -> None:
+    """Compile all modules to byte-code: users who cannot write here would otherwise do so at each start.
+
+    Files that do not compile are left: packages ship some on purpose.
+    """
+    run(generation, "-m", "compileall", "-q", "-q", "-j", "0", str(lib))
+
+
+def check(generation: Path) -> None:
+    """See that the interpreter starts, and that it is this generation's.
+
+    Raises:
+        Failure: it does not.
+    """
+    done = run(generation, "-c", "import sys, encodings, site; print(sys.prefix)")
+    if done.returncode or Path(done.stdout.strip()) != generation:
+        said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        raise Failure(f"the new environment's Python does not work: {said}")

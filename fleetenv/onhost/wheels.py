@@ -1,0 +1,107 @@
+"""Installing the pip part of a generation: exactly the locked files, by their hashes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .report import Failure, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One locked file of the pip part."""
+
+    name: str
+    version: str
+    url: str
+    sha256: str
+    direct: bool  # fetched from its URL, not looked up in an index
+
+    @property
+    def requirement(self) -> str:
+        """The line of a requirements file that allows this file only."""
+        what = f"{self.name} @ {self.url}" if self.direct else f"{self.name}=={self.version}"
+        return f"{what} --hash=sha256:{self.sha256}"
+
+
+def install(
+    wheels: Sequence[Wheel], options: Sequence[str], generation: Path, lib: Path, base: Path, progress: Progress
+) -> None:
+    """Install wheels with the environment's own pip, or with Miniconda's when it has none.
+
+    Args:
+        wheels: What to install.
+        options: Lines for the requirements file that say where from; pip's own settings hold for the rest.
+        generation: Where to.
+        lib: Its `lib/python3.N`.
+        base: The Miniconda prefix.
+        progress: Gets one step a wheel.
+
+    Raises:
+        Failure: pip failed, with its reason; or what it leaves does not fit together.
+    """
+    requirements = generation / ".requirements.txt"  # a file, because an index's URL may hold a password
+    descriptor = os.open(requirements, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in (*options, *(wheel.requirement for wheel in wheels)))
+    command = [
+        *_pip(generation, lib, base), "install", "--no-deps", "--require-hashes", "--no-compile", "--no-input",
+        "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar=off", "-r", str(requirements),
+    ]  # fmt: skip
+    output: list[str] = []
+    with subprocess.Popen(
+        command, cwd=generation, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", env=_environment(),
+    ) as pip:  # fmt: skip
+        assert pip.stdout
+        for line in pip.stdout:
+            output.append(line.strip())
+            if line.startswith("Collecting "):
+                progress.step(line.split()[1])
+    requirements.unlink()
+    if pip.returncode:
+        raise Failure(f"pip: {_reason(output)}")
+
+
+def check(wheels: Sequence[Wheel], generation: Path, lib: Path, base: Path) -> None:
+    """See that what pip installed fits together with all else; what conda alone says of its packages is conda's.
+
+    Raises:
+        Failure: it does not.
+    """
+    done = subprocess.run(
+        [*_pip(generation, lib, base), "check", "--disable-pip-version-check"],
+        cwd=generation, close_fds=False, stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        encoding="utf-8", errors="replace", env=_environment(),
+    )  # fmt: skip
+    names = {wheel.name for wheel in wheels}
+    for line in done.stdout.splitlines():
+        if names & {re.sub(r"[-_.]+", "-", word.strip(",").lower()) for word in re.split(r"[\s<>=!~\[(]+", line)}:
+            raise Failure(f"pip check: {line.strip()}")
+
+
+def _pip(generation: Path, lib: Path, base: Path) -> list[str]:
+    own = [str(generation / "bin" / "python"), "-I", "-m", "pip"]
+    if (lib / "site-packages" / "pip").is_dir():
+        return own
+    return [str(base / "bin" / "python"), "-I", "-m", "pip", "--python", own[0]]
+
+
+def _environment() -> dict[str, str]:
+    """The environment less what would make pip install elsewhere than into the generation."""
+    away = {"PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_ROOT"}
+    return {name: value for name, value in os.environ.items() if name not in away}
+
+
+def _reason(output: list[str]) -> str:
+    errors = [line.removeprefix("ERROR: ") for line in output if line.startswith("ERROR: ")]
+    text = errors[0] if errors else (output[-1] if output else "it failed without a word")
+    return re.sub(r"//[^/@\s]*@", "//", text)
