@@ -15,7 +15,7 @@ from fleetenv.source import SourceMap, SourceText, Value, parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from fleetenv.inventory import Inventory
-    from fleetenv.shell import Defaults, KeyRing
+    from fleetenv.shell import Defaults, KeyRing, Settings
 
 FORKS = 64
 """Hosts that are worked on at once, unless the user says otherwise."""
@@ -47,9 +47,7 @@ def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
         "--connection-password-file", "--conn-pass-file", type=Path, metavar="FILE", help="read it from FILE"
     )
     login.add_argument("-c", "--connection", metavar="KIND", help="ssh (the default), paramiko or local")
-    login.add_argument(
-        "-T", "--timeout", type=_seconds, metavar="S", help="seconds to connect and log in (default: 10)"
-    )
+    login.add_argument("-T", "--timeout", type=seconds, metavar="S", help="seconds to connect and log in (default: 10)")
     login.add_argument(
         "--ssh-common-args",
         metavar="ARGS",
@@ -107,6 +105,26 @@ def read_extra_variables(options: argparse.Namespace) -> Mapping[str, Value]:
     for text in options.extra_vars:
         variables.update(_variables(text))
     return variables
+
+
+def read_settings(options: argparse.Namespace, pattern: str) -> list[Settings]:
+    """Read how to reach each host that a pattern names; for commands that have no playbook.
+
+    Raises:
+        InputError: no host matches, or a host's connection variables cannot be used.
+    """
+    from fleetenv.shell import Settings
+
+    inventory = read_inventory(options).beside(Path.cwd())
+    hosts = inventory.select(pattern, limit=options.limit)
+    if not hosts:
+        limited = f" and --limit '{options.limit}'" if options.limit else ""
+        raise InputError(f"no host matches '{pattern}'{limited}", hint="'fleetenv inventory --graph' shows them all")
+    extra = read_extra_variables(options)
+    variables = [{**inventory.variables(host.name), **extra} for host in hosts]
+    Settings.from_variables(hosts[0].name, variables[0])  # before any password is asked for
+    defaults = read_defaults(options)
+    return [Settings.from_variables(host.name, each, defaults) for host, each in zip(hosts, variables, strict=True)]
 
 
 def key_ring() -> KeyRing:
@@ -167,11 +185,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Parse a number of seconds above 0, as argparse's `type`."""
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = 0
-    if not 0 < seconds < 1e6:
+        number = 0
+    if not 0 < number < 1e6:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds above 0")
-    return seconds
+    return number
