@@ -140,6 +140,8 @@ class _Builder:
         result = SourceMap(self._at(node))
         for key_node, value_node in node.value:
             key = key_node.value
+            if "{" in key:  # it may be a template, as in set_fact
+                key = SourceText(key, self._at(key_node))
             result[key] = self.build(value_node)
             result.keys_at[key] = self._at(key_node)
             result.values_at[key] = self._at(value_node)

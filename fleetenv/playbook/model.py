@@ -25,6 +25,10 @@ class Role:
     vars: Mapping[str, Value]
     params: Mapping[str, Value]
     parents: tuple[Role, ...] = ()  # roles whose dependency this is, nearest last: their vars are seen too
+    given: Mapping[str, Value] = field(default_factory=dict)  # the `vars:` that it was used with
+    dependencies: tuple[Role, ...] = ()  # in the order in which they run
+    when: tuple[Value, ...] = ()  # all conditions on it, its parents' too
+    use: str = ""  # what Ansible compares to tell whether it has run already; empty: it runs each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,8 @@ class LoopControl:
     loop_var: str = "item"
     index_var: str | None = None
     label: Value = None
-    extended: bool = False
-    pause: float = 0.0  # seconds between items
+    extended: Value = False
+    pause: Value = 0  # seconds between items
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +57,7 @@ class Task:
     args_vars: Value = None  # the `args:` keyword, merged under `arguments`
     when: tuple[Value, ...] = ()
     loop: Value = None
+    loop_form: str | None = None  # 'items' for `with_items`, ...; None for `loop`. See `loops.items`
     loop_control: LoopControl = field(default_factory=LoopControl)
     until: Value = None
     retries: Value = 3
@@ -77,6 +82,7 @@ class Task:
     any_errors_fatal: Value = None
     timeout: Value = None  # seconds
     vars: Mapping[str, Value] = field(default_factory=dict)
+    include_params: Mapping[str, Value] = field(default_factory=dict)  # vars of the includes that it came by: they win
     role: Role | None = None
     handler: bool = False
     search: tuple[Path, ...] = ()  # folders whose files/, templates/, ... are searched, nearest first
@@ -96,6 +102,8 @@ class Block:
 @dataclass(frozen=True, slots=True, eq=False)
 class FlushHandlers:
     """Where notified handlers run: after pre_tasks, after tasks, after post_tasks, and at `meta: flush_handlers`."""
+
+    tags: frozenset[str] | None = None  # of `meta: flush_handlers`; None: it runs whatever tags were asked for
 
 
 Entry: TypeAlias = Task | Block | FlushHandlers

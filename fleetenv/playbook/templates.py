@@ -1,0 +1,422 @@
+"""Templates: what a task's values, conditions and template files give with a host's variables.
+
+Jinja itself is imported when the first text that needs it is rendered; each text is compiled once.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import os
+import pwd
+import re
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from fleetenv.errors import InputError, Location
+from fleetenv.playbook.reading import OMIT, Omit, RawVariables, Reading, is_template, plain
+from fleetenv.playbook.undefined import UndefinedVariable
+from fleetenv.source import SourceMap, SourceText, Value
+
+if TYPE_CHECKING:
+    from fleetenv.playbook.jinja.environment import PlaybookEnvironment, PlaybookTemplate
+
+_TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
+_FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
+_HEADER = "#jinja2:"
+
+
+class Templates:
+    """Renders values; the same object serves all hosts.
+
+    A `scope` is a mapping of variables. Values in it may hold templates: they are rendered when they are read. A
+    [`SourceText`][fleetenv.source.SourceText] may be a template, a plain `str` never is.
+    """
+
+    def __init__(self) -> None:
+        self._environments: dict[object, PlaybookEnvironment] = {}
+        self._compiled: dict[tuple[str, str], PlaybookTemplate] = {}
+        self._files: dict[Path, tuple[int, PlaybookTemplate]] = {}
+
+    def render(self, value: Value, scope: Mapping[str, Value]) -> Value:
+        """Render a value and all that is in it, keys too; what is `omit` is left out (None when it is all).
+
+        Raises:
+            UndefinedVariable: a variable is not there.
+            InputError: a template is wrong.
+        """
+        if not _holds_template(value):
+            return value
+        rendered = self._deep(value, Reading(scope, self))
+        return None if rendered is OMIT else cast(Value, rendered)
+
+    def variable(self, name: str, scope: Mapping[str, Value]) -> Value:
+        """Return one variable, rendered.
+
+        Raises:
+            KeyError: there is no such variable.
+        """
+        raw = scope.raw(name) if isinstance(scope, RawVariables) else scope[name]
+        return self.render(cast(Value, raw), scope)
+
+    def evaluate(self, expression: Value, scope: Mapping[str, Value]) -> Value:
+        """Evaluate a bare expression (`a.b == 1`); a value that is not source text is what it is."""
+        if not isinstance(expression, SourceText):
+            return expression
+        return cast(Value, self._final(self._evaluate(expression, Reading(scope, self)), expression.location))
+
+    def condition(self, expression: Value, scope: Mapping[str, Value]) -> bool:
+        """Evaluate a condition, as in `when:`. As in Ansible it must come out as true or false, nothing else.
+
+        Raises:
+            UndefinedVariable: a variable is not there.
+            InputError: the condition is wrong, or neither true nor false.
+        """
+        if isinstance(expression, list):
+            return all(self.condition(each, scope) for each in expression)
+        result: object = expression
+        location = getattr(expression, "location", None)
+        if isinstance(expression, SourceText):
+            stripped = expression.strip()
+            if stripped.startswith(("{{", "{%")) and stripped.endswith(("}}", "%}")):
+                result = self.render(expression, scope)
+                if isinstance(result, SourceText):  # a variable of the user's that holds a condition
+                    result = self.evaluate(result, scope)
+            else:
+                result = self.evaluate(expression, scope)
+        if isinstance(result, bool):
+            return result
+        if expression is None or expression == "":
+            raise InputError("the condition is empty", location=location, hint="leave it out, or write true")
+        shown = f"'{result}'" if isinstance(result, str) else "nothing" if result is None else f"{result!r}"
+        raise InputError(
+            f"the condition '{expression}' gives {shown}, neither true nor false",
+            location=location,
+            hint="`| bool` makes yes or no of a text, `| length > 0` asks whether there is anything",
+        )
+
+    def flag(self, value: Value, scope: Mapping[str, Value]) -> bool:
+        """Render a keyword that takes yes or no (`become`, `no_log`, ...); the words count, as in Ansible."""
+        result = self.render(value, scope)
+        if isinstance(result, bool):
+            return result
+        word = str(result).strip().lower()
+        if word in _TRUE or word in _FALSE:
+            return word in _TRUE
+        raise InputError(f"'{result}' is neither yes nor no", location=getattr(value, "location", None))
+
+    def render_file(self, path: Path, scope: Mapping[str, Value], extra: Mapping[str, Value] | None = None) -> str:
+        """Render a template file as Ansible's `template` does: `{% %}` lines vanish, the last newline stays.
+
+        Raises:
+            InputError: the file cannot be read or rendered; the location is the line in it.
+        """
+        return self.file(path, Reading(scope, self), extra or {})
+
+    def look_up(self, name: str, terms: Value, scope: Mapping[str, Value], *, folder: str = "files") -> list[Value]:
+        """Run a lookup, as `with_...` does: `terms` is what is written there, `folder` where first_found looks."""
+        from fleetenv.playbook.jinja import lookups
+
+        location = getattr(terms, "location", None) or Location("", 1, 1)
+        if name == "first_found" and isinstance(terms, list):
+            rendered = [each for term in terms for each in self._known(term, scope)]
+        else:
+            value = self.render(terms, scope)
+            rendered = value if isinstance(value, list) else [value]
+        reading = Reading(scope, self)
+        options = {"folder": folder} if name == "first_found" else {}
+        found = self._guard(lambda: lookups.look_up(name, rendered, reading, **options), reading, location)
+        return cast(list[Value], self._final(found, location))
+
+    def _known(self, value: Value, scope: Mapping[str, Value]) -> list[Value]:
+        try:
+            return [self.render(value, scope)]
+        except UndefinedVariable:
+            return []
+
+    # What readings need
+
+    def run(self, text: SourceText, reading: Reading) -> object:
+        """Render one text, for a [`Reading`][]."""
+        template = self._compiled.get(("value", text))
+        if template is None:
+            template = self._compile(text, text.location, lambda: self._environment(escape=True).from_string(text))
+            self._compiled["value", text] = template
+        result = self._guard(lambda: self._checked(template.result(reading)), reading, text.location)
+        if isinstance(result, str) and text.endswith("\n"):
+            result += "\n" * ((len(text) - len(text.rstrip("\n"))) - (len(result) - len(result.rstrip("\n"))))
+        return result
+
+    def missing(self, cause: UndefinedVariable) -> object:
+        """Make the value that stands for something undefined, for a [`Reading`][]."""
+        from fleetenv.playbook.jinja.environment import Undefined
+
+        return Undefined(cause=cause)
+
+    def file(self, path: Path, reading: Reading, extra: Mapping[str, Value]) -> str:
+        """Render a template file on behalf of a [`Reading`][]."""
+        stamp = _stamp(path)
+        cached = self._files.get(path)
+        if cached is None or cached[0] != stamp:
+            cached = (stamp, self._compile_file(path))
+            self._files[path] = cached
+        template = cached[1]
+        inner = reading.within(_Extended(reading.scope, {**_about(path), **extra}))
+        result = self._guard(lambda: self._checked(template.result(inner)), inner, Location(str(path), 1, 1), template)
+        final = self._final(result, Location(str(path), 1, 1))
+        return "" if final is None else final if isinstance(final, str) else str(final)
+
+    def _environment(self, *, escape: bool, **options: Any) -> PlaybookEnvironment:
+        from fleetenv.playbook.jinja.environment import PlaybookEnvironment
+
+        key = (escape, *sorted(options.items()))
+        if key not in self._environments:
+            self._environments[key] = PlaybookEnvironment(escape=escape, **options)
+        return self._environments[key]
+
+    def _compile(self, text: str, location: Location, make: Callable[[], Any]) -> PlaybookTemplate:
+        from jinja2 import TemplateSyntaxError
+
+        try:
+            return cast("PlaybookTemplate", make())
+        except TemplateSyntaxError as error:
+            raise InputError(f"not a valid template: {error.message}: {_short(text)}", location=location) from error
+        except InputError as error:
+            raise _at(error, location) from error
+
+    def _compile_file(self, path: Path) -> PlaybookTemplate:
+        from jinja2 import TemplateSyntaxError
+        from jinja2.loaders import FileSystemLoader
+
+        try:
+            text = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise InputError(f"cannot read the template {path}: {reason}") from error
+        options, body, skipped = _header(text, path)
+        environment = self._environment(escape=False, keep_trailing_newline=True, **options)
+        environment = environment.overlay(loader=FileSystemLoader([str(path.parent)]))
+        try:
+            code = environment.compile(body, filename=str(path))
+            template = environment.template_class.from_code(environment, code, environment.make_globals(None))
+        except TemplateSyntaxError as error:
+            place = Location(str(path), error.lineno + skipped, 1)
+            raise InputError(f"not a valid template: {error.message}", location=place) from error
+        except InputError as error:
+            raise _at(error, Location(str(path), 1, 1)) from error
+        return cast("PlaybookTemplate", template)
+
+    def _evaluate(self, expression: SourceText, reading: Reading) -> object:
+        template = self._compiled.get(("expression", expression))
+        if template is None:
+            location = expression.location
+            template = self._compile(
+                expression, location, lambda: self._environment(escape=False).expression(expression)
+            )
+            self._compiled["expression", expression] = template
+        return self._guard(lambda: self._checked(template.result(reading)), reading, expression.location)
+
+    def _checked(self, result: object) -> object:
+        """Raise what an undefined result stands for."""
+        raise_it = getattr(result, "raise_it", None) if type(result).__name__ == "Undefined" else None
+        return raise_it() if raise_it else result
+
+    def _deep(self, value: object, reading: Reading) -> object:
+        if isinstance(value, SourceText):
+            if not is_template(value):
+                return value
+            return self._final(reading.text(value), value.location)
+        if isinstance(value, Mapping):
+            pairs = ((self._deep(key, reading), self._deep(item, reading)) for key, item in value.items())
+            rendered = {key: item for key, item in pairs if item is not OMIT}
+            return _located(rendered, value) if isinstance(value, SourceMap) else rendered
+        if isinstance(value, list | tuple):
+            return [item for item in (self._deep(each, reading) for each in value) if item is not OMIT]
+        return value
+
+    def _final(self, result: object, location: Location) -> object:
+        """Turn a result into a plain value, or say why it is none."""
+        try:
+            return _value(plain(result))
+        except InputError as error:
+            raise _at(error, location) from error
+        except TypeError as error:
+            raise InputError(f"the template does not give a value but {error}", location=location) from error
+
+    def _guard(
+        self, work: Callable[[], object], reading: Reading, location: Location, template: PlaybookTemplate | None = None
+    ) -> object:
+        """Do what may fail for the user's fault, in whatever way, and say so at its place."""
+        from jinja2 import TemplateError
+
+        try:
+            return work()
+        except (UndefinedVariable, InputError) as error:
+            place = _line(error, template) or location
+            if isinstance(error, UndefinedVariable):
+                raise error.placed(place, reading.scope) from error
+            raise _at(error, place) from error
+        except RecursionError:
+            raise
+        except (
+            TemplateError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            OSError,
+            TypeError,
+            ValueError,
+            re.error,
+        ) as error:
+            place = _line(error, template) or location
+            raise InputError(f"cannot render the template: {error}", location=place) from error
+
+
+class _Extended(RawVariables):
+    """A scope with a few more variables."""
+
+    def __init__(self, scope: Mapping[str, Value], extra: Mapping[str, Value]) -> None:
+        self._scope = scope
+        self._extra = extra
+
+    def raw(self, name: str) -> object:
+        if name in self._extra:
+            return self._extra[name]
+        return self._scope.raw(name) if isinstance(self._scope, RawVariables) else self._scope[name]
+
+    def __getitem__(self, name: str) -> Value:
+        return self._extra[name] if name in self._extra else self._scope[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._extra or name in self._scope
+
+    def __iter__(self) -> Any:
+        return iter({**dict.fromkeys(self._scope), **self._extra})
+
+    def __len__(self) -> int:
+        return len({*self._scope, *self._extra})
+
+
+def _holds_template(value: object) -> bool:
+    if isinstance(value, str):
+        return isinstance(value, SourceText) and is_template(value)
+    if isinstance(value, Mapping):
+        return any(_holds_template(key) or _holds_template(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return any(map(_holds_template, value))
+    return False
+
+
+def _located(rendered: dict[Any, Any], source: SourceMap) -> SourceMap:
+    """Keep the places of a mapping's keys and values, so that what is wrong with them can be shown where it is."""
+    result = SourceMap(source.location)
+    result.update(rendered)
+    result.keys_at, result.values_at = source.keys_at, source.values_at
+    return result
+
+
+def _value(value: object) -> object:
+    """Check that a result is a value; text of Jinja's own kind becomes ordinary text."""
+    if value is None or isinstance(value, bool | int | float | datetime.date | Omit):
+        return value
+    if isinstance(value, str):
+        return value if type(value) is str or isinstance(value, SourceText) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key) if isinstance(key, str) else key: _value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | range | set | frozenset) or hasattr(value, "__next__"):
+        return [_value(item) for item in cast(Any, value)]
+    if hasattr(value, "raise_it"):
+        return value.raise_it()
+    if type(value).__name__ in {"dict_keys", "dict_values", "dict_items", "KeysView", "ValuesView", "ItemsView"}:
+        return [_value(plain(item)) for item in cast(Any, value)]
+    raise TypeError(f"a {type(value).__name__}")
+
+
+def _at(error: InputError, location: Location) -> InputError:
+    if error.location is None:
+        error.location = location
+    return error
+
+
+def _line(error: BaseException, template: PlaybookTemplate | None) -> Location | None:
+    """The line of a template file that an error came from."""
+    if template is None or template.filename is None:
+        return None
+    line: int | None = None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == template.filename:
+            line = template.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    return Location(template.filename, line, 1) if line else None
+
+
+def _header(text: str, path: Path) -> tuple[dict[str, Any], str, int]:
+    """Read a `#jinja2:` line: settings of Jinja's, for this file."""
+    if not text.startswith(_HEADER):
+        return {}, text, 0
+    line, _, body = text.partition("\n")
+    options: dict[str, Any] = {}
+    for pair in line[len(_HEADER) :].split(","):
+        name, colon, value = pair.partition(":")
+        try:
+            options[name.strip()] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            colon = ""
+        if not colon or name.strip() not in _OPTIONS:
+            raise InputError(
+                f"'{pair.strip()}' is not a setting of Jinja's",
+                location=Location(str(path), 1, 1),
+                hint=f"write name: value, of {', '.join(sorted(_OPTIONS))}",
+            )
+    return options, body, 1
+
+
+_OPTIONS = frozenset(
+    {
+        "block_start_string",
+        "block_end_string",
+        "variable_start_string",
+        "variable_end_string",
+        "comment_start_string",
+        "comment_end_string",
+        "line_statement_prefix",
+        "line_comment_prefix",
+        "trim_blocks",
+        "lstrip_blocks",
+        "newline_sequence",
+        "keep_trailing_newline",
+    }
+)
+
+
+def _about(path: Path) -> dict[str, Value]:
+    """What a template file may say about itself, as Ansible's does."""
+    status = path.stat()
+    try:
+        owner = pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        owner = str(status.st_uid)
+    return {
+        "ansible_managed": "Ansible managed",
+        "template_host": socket.gethostname(),
+        "template_path": str(path),
+        "template_fullpath": str(path.resolve()),
+        "template_mtime": datetime.datetime.fromtimestamp(status.st_mtime),  # local, as Ansible's
+        "template_run_date": datetime.datetime.now(),
+        "template_uid": owner,
+    }
+
+
+def _stamp(path: Path) -> int:
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
+    except OSError as error:
+        raise InputError(f"cannot read the template {path}: {error.strerror}") from error
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else line[:77] + "..."

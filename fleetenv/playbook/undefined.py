@@ -1,0 +1,26 @@
+"""The error for a name that nobody defined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleetenv.errors import InputError, Location, nearest
+
+
+class UndefinedVariable(InputError):
+    """A template reads a variable, or a key of one, that is not there (yet: a later task may define it)."""
+
+    def __init__(
+        self, message: str, *, name: str | None = None, location: Location | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, location=location, hint=hint)
+        self.name = name  # the variable's name; None when something inside a variable is missing
+
+    def placed(self, location: Location | None, known: Iterable[str]) -> UndefinedVariable:
+        """Return the error with its place and the nearest known name, where these were not known before."""
+        if self.location is not None:
+            return self
+        hint = self.hint
+        if hint is None and self.name is not None:
+            hint = nearest(self.name, known)
+        return UndefinedVariable(self.message, name=self.name, location=location, hint=hint)
