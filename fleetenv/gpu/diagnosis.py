@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong: a stable `code`, what was seen, and what mends it. `gpu` is an index."""
+    """One thing that is wrong: a stable `code`, what was seen (of the GPU with that index), and what mends it."""
 
     code: str
     severity: Severity
@@ -29,7 +29,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     gpu: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.text}; {self.advice}"
+        return f"{self.subject}{self.text}; {self.advice}"
+
+    @property
+    def subject(self) -> str:
+        """`GPU 3 `, or nothing when it is not about one GPU."""
+        return "" if self.gpu is None else f"GPU {self.gpu} "
 
 
 def driver_problem(host: GpuHost) -> Problem | None:
@@ -90,6 +95,8 @@ def _lost(bus_ids: tuple[str, ...]) -> _Words:
 
 def _no_driver(host: GpuHost) -> _Words:
     """No kernel module runs."""
+    if host.simulated and host.answer is Answer.NOT_LOADED:  # there are no slots to tell it from
+        return "not-loaded", "the NVIDIA driver is not loaded", "run 'modprobe nvidia'"
     if not host.slots:
         return (
             "no-gpu",
@@ -176,7 +183,7 @@ def _host_health(host: GpuHost) -> Iterator[Problem]:
 
 def _gpu_health(gpu: Gpu) -> Iterator[Problem]:
     def problem(code: str, severity: Severity, text: str, advice: str) -> Problem:
-        return Problem(code=code, severity=severity, text=f"GPU {gpu.index} {text}", advice=advice, gpu=gpu.index)
+        return Problem(code=code, severity=severity, text=text, advice=advice, gpu=gpu.index)
 
     memory = gpu.memory
     if gpu.recovery_action:

@@ -74,6 +74,7 @@ _SAID = {  # some builds exit with another status than NVML's, or 255 for all
 }
 _NVRM = re.compile(r"(?P<open>Open )?Kernel Module(?: for \S+)?\s+(?P<version>[0-9]+(?:\.[0-9]+)+)", re.ASCII)
 _NVML_LIBRARY = re.compile(r"NVML library version: (?P<version>[0-9]+(?:\.[0-9]+)+)", re.ASCII)
+_NOT_FOUND = "127"  # of a shell: a script stands where nvidia-smi should be, and does not find it either
 _MAX_LINES = 10_000
 _MAX_MESSAGE = 400
 
@@ -126,7 +127,7 @@ def _split(output: bytes) -> tuple[list[bytes], str, bytes]:
 
 def _read_smi(status: str, output: bytes) -> tuple[Answer, SmiLog | None, str]:
     """Return how nvidia-smi answered, its document if there is one, and what else it said."""
-    if status == "absent":
+    if status in ("absent", _NOT_FOUND):
         return Answer.ABSENT, None, ""
     words, document = _part_document(output)
     message = " ".join(words.decode("utf-8", "replace").split())[:_MAX_MESSAGE]

@@ -5,12 +5,14 @@ Sizes are MiB, temperatures degrees Celsius, powers watts.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from enum import StrEnum
 
 import msgspec
 
 _MIB_PER_GIB = 1024
+_NAMES_MEMORY = re.compile(r"\b[0-9]+ ?GB\b", re.ASCII)
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +114,8 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """Model and memory: `NVIDIA A100-SXM4-80GB 80 GiB`."""
-        if self.memory_mib is None:
+        """Model and memory: `Tesla T4 15 GiB`, and `NVIDIA A100-SXM4-80GB`, which says it already."""
+        if self.memory_mib is None or _NAMES_MEMORY.search(self.model):
             return self.model
         return f"{self.model} {round(self.memory_mib / _MIB_PER_GIB)} GiB"
 

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from fleetenv.remote import sh
 
 SIMULATED = "<!-- fleetenv lab: simulated -->"
-"""What stands in the XML of each simulated nvidia-smi, and nowhere else."""
+"""What each simulated nvidia-smi writes, in its XML and after a failure, and nothing else does."""
 
 
 class Fault(StrEnum):
@@ -92,7 +92,7 @@ def program(gpus: Gpus) -> str:
     head = "#!/bin/sh\n# Simulated by fleetenv lab: no GPU, no driver.\n"
     if gpus.fault is not None:
         message, status = _failure(gpus)
-        return f"{head}echo {sh(message)}\nexit {status}\n"
+        return f"{head}echo {sh(message)}\necho {sh(SIMULATED)}\nexit {status}\n"
     return head + _ANSWERS.format(
         xml=xml(gpus),
         list=_list(gpus),

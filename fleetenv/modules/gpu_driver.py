@@ -187,7 +187,7 @@ def driver_state(host: GpuHost) -> DriverState:
         flavour=host.driver.flavour if host.driver else None,
         count=len(host.gpus),
         models=host.kinds,
-        health=tuple(problem.text for problem in health_problems(host)),
+        health=tuple(f"{problem.subject}{problem.text}" for problem in health_problems(host)),
         explanation=str(problem) if problem else "",
         gpus=host.gpus,
         simulated=host.simulated,

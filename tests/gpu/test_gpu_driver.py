@@ -119,7 +119,7 @@ def test_what_differs_is_told_key_by_key():
         "driver": (">= 550", "535.104.05"),
         "count": (10, 8),
         "models.H100": (10, None),
-        "models.NVIDIA A100-SXM4-80GB 80 GiB": (None, 8),
+        "models.NVIDIA A100-SXM4-80GB": (None, 8),
     }
 
 

@@ -131,6 +131,7 @@ def test_a_simulated_failure_is_called_simulated(tmp_path):
         ("", 0, Answer.UNREADABLE),
         ("<?xml version='1.0'?><nvidia_smi_log><gpu", 0, Answer.UNREADABLE),
         (None, 0, Answer.ABSENT),
+        ("nvidia-smi: not found\n", 127, Answer.ABSENT),
     ],
 )
 def test_every_way_to_fail_is_told_apart(tmp_path, output, status, answer):

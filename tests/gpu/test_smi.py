@@ -18,7 +18,7 @@ def test_every_generation_tells_the_same(dtd):
     (gpu,) = log.gpus
     assert (log.driver, log.cuda, log.attached) == ("535.104.05", "12.2", 1)
     assert gpu.model == "NVIDIA A100-SXM4-80GB"
-    assert gpu.kind == "NVIDIA A100-SXM4-80GB 80 GiB"
+    assert gpu.kind == "NVIDIA A100-SXM4-80GB"
     assert gpu.bus_id == "0000:3b:00.0"
     assert gpu.memory.volatile.uncorrected == 4
     assert gpu.slowdowns == ("hw_thermal_slowdown",)
