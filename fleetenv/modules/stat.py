@@ -1,0 +1,201 @@
+"""`stat`: what a file is like, for `register`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
+
+from fleetenv.errors import TaskFailed
+from fleetenv.modules.base import StateModule
+from fleetenv.modules.filestate import check_path
+from fleetenv.remote import Completed, Lookup, Step
+from fleetenv.source import Value
+from fleetenv.state import Diff, State
+
+Algorithm = Literal["sha1", "sha224", "sha256", "sha384", "sha512", "md5"]
+
+_LOOK = r"""for s do
+  shift
+  o=${s%%:*}; p=${s#*:}; sum=
+  case $p in '~'|'~/'*) p=$HOME${p#?};; esac
+  if ! [ -e "$p" ] && ! [ -L "$p" ]; then
+    d=${p%/*}
+    while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done
+    if [ -d "${d:-/}" ] && ! [ -x "${d:-/}" ]; then printf 'denied\0%s\0' "$s"; else printf 'absent\0%s\0' "$s"; fi
+    continue
+  fi
+  case $o in L*) follow=-L;; *) follow=;; esac
+  { [ -z "$follow" ] && [ -L "$p" ]; } || ! [ -f "$p" ] || ! [ -r "$p" ] || case $o in
+    ?) ;;
+    *) sum=$("${o#?}sum" < "$p"); sum=${sum%% *};;
+  esac
+  r=; [ -r "$p" ] && r=r; [ -w "$p" ] && r=${r}w; [ -x "$p" ] && r=${r}x
+  printf 'stat\0%s\0%s\0%s\0' "$s" "$r" "$sum"
+  LC_ALL=C stat $follow --printf '%f %h %u %g %s %b %o %d %i %X %Y %Z %U %G' -- "$p"
+  printf '\0'
+  if [ -L "$p" ]; then LC_ALL=C readlink -z -- "$p"; LC_ALL=C readlink -fz -- "$p"; else printf '\0\0'; fi
+done
+:"""
+
+
+class FileFacts(State, frozen=True, kw_only=True):
+    """What `stat` tells about a file. Times are seconds since 1970."""
+
+    exists: bool
+    denied: bool = False
+    mode: int = 0  # with the bits of the file's kind
+    links: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    blocks: int = 0
+    block_size: int = 0
+    device: int = 0
+    inode: int = 0
+    atime: int = 0
+    mtime: int = 0
+    ctime: int = 0
+    owner: str = ""
+    group: str = ""
+    access: str = ""  # of r, w and x, what the remote user may do
+    checksum: str = ""
+    target: str | None = None
+    real: str | None = None
+
+
+class Stat(StateModule[FileFacts], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Look at a file on the host; changes nothing.
+
+    ```yaml
+    - stat: {path: /data/.mounted}
+      register: data
+    - fail: {msg: /data is not mounted}
+      when: not data.stat.exists
+    ```
+    """
+
+    name: ClassVar[str] = "stat"
+    synonyms: ClassVar[Mapping[str, str]] = {"dest": "path", "name": "path", "checksum": "checksum_algorithm"}
+
+    path: str
+    """Where, absolute or below `~/`."""
+    follow: bool = False
+    """Tell about what a link leads to."""
+    get_checksum: bool = True
+    """Of a regular file, its `checksum`: it is read as a whole for that."""
+    checksum_algorithm: Algorithm = "sha1"
+    """How the checksum is made."""
+    get_mime: bool = False
+    """Accepted for Ansible's sake; `mimetype` is not told."""
+    get_attributes: bool = False
+    """Accepted for Ansible's sake; `attributes` are not told."""
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+
+    def observe(self) -> Lookup[FileFacts | None]:
+        """Ask stat, and read the file for its checksum."""
+        algorithm = self.checksum_algorithm if self.get_checksum else ""
+        return Lookup(_LOOK, _parse, f"{'L' if self.follow else '-'}{algorithm}:{self.path}")
+
+    def desired(self, found: FileFacts | None) -> FileFacts | None:
+        """Return what is there: it is as it should be."""
+        if found is not None and found.denied:
+            raise TaskFailed(f"no permission to look at {self.path}: does the task need 'become: true'?")
+        return found
+
+    def converge(self, diff: Diff[FileFacts]) -> Iterator[Step]:
+        """Nothing ever differs."""
+        return iter(())
+
+    def returns(self, found: FileFacts | None) -> Mapping[str, Value]:
+        """Return `stat` with Ansible's keys."""
+        return {"stat": {"exists": False} if found is None or not found.exists else _ansible(self.path, found)}
+
+
+def _ansible(path: str, found: FileFacts) -> dict[str, Value]:
+    kind = found.mode >> 12
+    keys: dict[str, Value] = {
+        "exists": True,
+        "path": path,
+        "mode": f"{found.mode & 0o7777:04o}",
+        "isreg": kind == 0o10,
+        "isdir": kind == 0o4,
+        "islnk": kind == 0o12,
+        "isblk": kind == 0o6,
+        "ischr": kind == 0o2,
+        "isfifo": kind == 0o1,
+        "issock": kind == 0o14,
+        "uid": found.uid,
+        "gid": found.gid,
+        "pw_name": found.owner,
+        "gr_name": found.group,
+        "size": found.size,
+        "inode": found.inode,
+        "dev": found.device,
+        "nlink": found.links,
+        "atime": float(found.atime),
+        "mtime": float(found.mtime),
+        "ctime": float(found.ctime),
+        "blocks": found.blocks,
+        "block_size": found.block_size,
+        "readable": "r" in found.access,
+        "writeable": "w" in found.access,
+        "executable": "x" in found.access,
+        "isuid": bool(found.mode & 0o4000),
+        "isgid": bool(found.mode & 0o2000),
+    }
+    for shift, who in ((6, "usr"), (3, "grp"), (0, "oth")):
+        for bit, letter in ((4, "r"), (2, "w"), (1, "x")):
+            keys[f"{letter}{who}"] = bool(found.mode >> shift & bit)
+    if found.checksum:
+        keys["checksum"] = found.checksum
+    if found.target is not None:
+        keys |= {"lnk_target": found.target, "lnk_source": found.real}
+    return keys
+
+
+def _parse(completed: Completed) -> Mapping[str, FileFacts | None]:
+    fields = iter(completed.stdout.decode("utf-8", "surrogateescape").split("\0"))
+    result: dict[str, FileFacts | None] = {}
+    try:
+        for tag in fields:
+            if tag in ("absent", "denied"):
+                result[next(fields)] = FileFacts(exists=False, denied=tag == "denied")
+            elif tag == "stat":
+                subject, access, checksum, numbers, target, real = (next(fields) for _ in range(6))
+                result[subject] = _facts(access, checksum, numbers, target or None, real or None)
+            elif tag:
+                raise ValueError(f"unexpected: {tag[:80]!r}")
+    except (StopIteration, RuntimeError) as error:
+        raise ValueError("stat's answer ends too early") from error
+    return result
+
+
+def _facts(access: str, checksum: str, numbers: str, target: str | None, real: str | None) -> FileFacts:
+    if not numbers:  # gone between the shell's look and stat's
+        return FileFacts(exists=False)
+    mode, *words = numbers.split(" ")
+    links, uid, gid, size, blocks, block_size, device, inode, atime, mtime, ctime = (int(word) for word in words[:11])
+    return FileFacts(
+        exists=True,
+        mode=int(mode, 16),
+        links=links,
+        uid=uid,
+        gid=gid,
+        size=size,
+        blocks=blocks,
+        block_size=block_size,
+        device=device,
+        inode=inode,
+        atime=atime,
+        mtime=mtime,
+        ctime=ctime,
+        owner=words[11],
+        group=" ".join(words[12:]),
+        access=access,
+        checksum=checksum if re.fullmatch("[0-9a-f]+", checksum) else "",
+        target=target,
+        real=real,
+    )
