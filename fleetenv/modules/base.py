@@ -33,6 +33,10 @@ class Controller(Protocol):
         """Whether nothing may be changed."""
 
     @property
+    def relock(self) -> bool:
+        """Whether a missing or stale lock is to be solved now (`apply --lock`), rather than refused."""
+
+    @property
     def variables(self) -> Mapping[str, Value]:
         """All variables that the task sees, rendered when they are read."""
 

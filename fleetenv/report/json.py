@@ -6,7 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from fleetenv.events import Event, HostLost, Sink, Status, TaskFinished
+from fleetenv.errors import InputError
+from fleetenv.events import Event, HostLost, RunFinished, Sink, Status, TaskFinished
 from fleetenv.report.plain import plain_diff
 from fleetenv.report.recap import Recap
 from fleetenv.source import Value
@@ -16,9 +17,12 @@ class JsonReport(Sink):
     """Writes `{"hosts": {NAME: {"ok", ..., "tasks": [...]}}}` to a file, or to standard output for `-`."""
 
     def __init__(self, target: str) -> None:
+        if target != "-" and not Path(target).absolute().parent.is_dir():
+            raise InputError(f"cannot write {target}: there is no such folder")
         self._target = target
         self._recap = Recap()
         self._tasks: dict[str, list[Value]] = {}
+        self._round_trips: dict[str, int] = {}
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -29,6 +33,8 @@ class JsonReport(Sink):
             case HostLost():
                 lost = _task("", "", Status.UNREACHABLE, event.reason)
                 self._tasks.setdefault(event.host, []).append(lost)
+            case RunFinished():
+                self._round_trips = dict(event.round_trips)
 
     def close(self) -> None:
         """Write the document."""
@@ -41,6 +47,7 @@ class JsonReport(Sink):
                 "unreachable": counts.unreachable,
                 "rescued": counts.rescued,
                 "ignored": counts.ignored,
+                "round_trips": self._round_trips.get(host, 0),
                 "tasks": self._tasks.get(host, []),
             }
             for host, counts in self._recap.hosts.items()

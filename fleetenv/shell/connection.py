@@ -93,7 +93,7 @@ class Connection:
         *,
         become: Become | None = None,
         progress: Progress | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - each step's, not the call's
+        timeout: float | None = None,
     ) -> list[Completed]:
         """Carry out steps, in order, in one message; a `Send` of a `Path` needs one message more.
 

@@ -1,0 +1,82 @@
+"""Bring hosts to the state that a playbook describes.
+
+Everything that can be checked is checked before any host is touched. Hosts then go through the playbook side by side;
+only what differs is changed, and looked at again afterwards.
+
+exit status: 0 converged, 1 bad input (nothing was touched), 2 a task failed, 4 a host was unreachable (6: both)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from fleetenv.cli.options import add_connection_arguments, add_host_arguments
+from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
+from fleetenv.engine import Fleet
+from fleetenv.engine.walk import linear
+from fleetenv.events import Sink
+from fleetenv.playbook.model import Task
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `fleetenv apply`."""
+    parser.add_argument("playbook", type=Path, metavar="PLAYBOOK", help="what should be")
+    add_host_arguments(parser)
+    add_play_arguments(parser)
+    parser.add_argument("-C", "--check", action="store_true", help="change nothing, say what would be changed")
+    parser.add_argument("-D", "--diff", action="store_true", help="show differences, line by line for files")
+    parser.add_argument("--lock", action="store_true", help="solve specs whose lock is missing or stale at once")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the whole run as one JSON document ('-': standard output)"
+    )
+    parser.add_argument("--list-hosts", action="store_true", help="only list the hosts that it would go to")
+    parser.add_argument("--list-tasks", action="store_true", help="only list the tasks that it would carry out")
+    parser.add_argument("--syntax-check", action="store_true", help="only check everything that needs no host")
+    add_connection_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run `fleetenv apply`."""
+    from fleetenv.report.recap import Recap
+
+    recap = Recap()
+    sink = Relay([recap, *_reports(options)])
+    fleet = make_fleet(options, sink, check_mode=options.check, diff=options.diff, relock=options.lock)
+    if options.list_hosts or options.list_tasks:
+        print("\n".join(_listing(fleet, hosts=options.list_hosts, tasks=options.list_tasks)))
+        return 0
+    if options.syntax_check:
+        print(f"{options.playbook}: no mistakes found")
+        return 0
+    play(fleet, sink)
+    return recap.exit_status
+
+
+def _reports(options: argparse.Namespace) -> list[Sink]:
+    """Return what tells of the run: the console, beside it JSON; on standard output only one of them."""
+    from fleetenv.report.json import JsonReport
+    from fleetenv.report.terminal import open_console
+
+    stream = sys.stderr if options.json == "-" else sys.stdout
+    console = open_console(stream, verbosity=options.verbose, diff=options.diff)
+    return [console, JsonReport(options.json)] if options.json else [console]
+
+
+def _listing(fleet: Fleet, *, hosts: bool, tasks: bool) -> Iterator[str]:
+    for number, stage in enumerate(fleet.stages, 1):
+        yield f"play #{number} ({stage.play.name})"
+        if hosts:
+            yield f"  hosts ({len(stage.planners)}):"
+            yield from (f"    {host}" for host in stage.planners)
+        if tasks:
+            yield "  tasks:"
+            yield from (f"    {_titled(task)}" for task in linear(stage.entries))
+
+
+def _titled(task: Task) -> str:
+    role = f"{task.role.name} : " if task.role else ""
+    tags = f"  [{', '.join(sorted(task.tags))}]" if task.tags else ""
+    return f"{role}{task.name or task.module}{tags}"

@@ -1,0 +1,93 @@
+"""What `apply` and `drift` share: reading a playbook and an inventory, and playing the one to the other."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from fleetenv.cli.options import key_ring, read_defaults, read_extra_variables, read_inventory
+from fleetenv.engine import Fleet, Options
+from fleetenv.events import Event, Sink
+from fleetenv.shell import connect
+
+
+def add_play_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses among tasks, and how much is told."""
+    parser.add_argument("-t", "--tags", action="append", default=[], metavar="TAGS", help="only tasks with these tags")
+    parser.add_argument("--skip-tags", action="append", default=[], metavar="TAGS", help="no tasks with these tags")
+    parser.add_argument(
+        "--task-timeout", type=float, metavar="S", help="seconds that one step of a task may take (default: no limit)"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="say also what was fine; -vv: results of tasks, too"
+    )
+
+
+class Relay(Sink):
+    """Hands events on to several sinks."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        for sink in self._sinks:
+            sink(event)
+
+    def close(self) -> None:
+        """Close all."""
+        for sink in self._sinks:
+            sink.close()
+
+
+def make_fleet(
+    options: argparse.Namespace, sink: Sink, *, check_mode: bool, diff: bool = False, relock: bool = False
+) -> Fleet:
+    """Read everything that the command line names, and check all that can be checked before a host is touched.
+
+    Raises:
+        InputError: something cannot be right.
+    """
+    path: Path = options.playbook
+    inventory = read_inventory(options, playbook_folder=path.parent)
+    defaults = read_defaults(options)
+    ring = key_ring()
+    choices = Options(
+        check_mode=check_mode,
+        diff=diff,
+        forks=options.forks,
+        limit=options.limit,
+        tags=_words(options.tags) or frozenset({"all"}),
+        skip_tags=_words(options.skip_tags),
+        extra_vars=read_extra_variables(options),
+        task_timeout=options.task_timeout,
+        verbosity=options.verbose,
+        relock=relock,
+    )
+    fleet = Fleet(path, inventory, choices, defaults, lambda settings: connect(settings, ring), sink)
+    fleet.prepare()
+    return fleet
+
+
+def play(fleet: Fleet, sink: Sink) -> None:
+    """Run what was prepared; Ctrl-C and SIGTERM end it cleanly, and the sinks are always closed."""
+    try:
+        asyncio.run(_until_terminated(fleet))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        pass  # the sinks were told: the run finished, interrupted
+    finally:
+        sink.close()
+
+
+async def _until_terminated(fleet: Fleet) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await fleet.run()
+
+
+def _words(texts: Sequence[str]) -> frozenset[str]:
+    return frozenset(word.strip() for text in texts for word in text.split(",") if word.strip())

@@ -1,0 +1,38 @@
+"""Variables that a run itself will define: what is undefined now and not among them stays undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fleetenv.playbook.model import Task
+
+_FACTS = ("ansible_", "fleetenv_")
+_ALWAYS = frozenset({"hostvars", "vars"})  # what they lead to is another host's, or any variable at all
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Names that tasks register or set; `anything` when a task reads variables from a file that is not known yet."""
+
+    names: frozenset[str]
+    anything: bool
+
+    @classmethod
+    def of(cls, tasks: Iterable[Task]) -> Coming:
+        """Collect the names from tasks."""
+        names: set[str] = set()
+        anything = False
+        for task in tasks:
+            if task.register:
+                names.add(task.register)
+            if task.module == "set_fact" and isinstance(task.arguments, Mapping):
+                names.update(task.arguments)
+            anything = anything or task.module in ("include_vars", "include_tasks", "include_role")
+        return cls(frozenset(names), anything)
+
+    def __contains__(self, name: object) -> bool:
+        return self.anything or name in self.names or name in _ALWAYS or str(name).startswith(_FACTS)
+
+    def __or__(self, other: Coming) -> Coming:
+        return Coming(self.names | other.names, self.anything or other.anything)

@@ -1,0 +1,70 @@
+"""What a module may ask of the controller, for one task on one host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fleetenv.errors import InputError
+from fleetenv.playbook import Templates
+from fleetenv.playbook.model import Task
+from fleetenv.source import Value
+
+
+class Memory:
+    """What was worked out once in this run, and is the same for every host."""
+
+    def __init__(self) -> None:
+        self._made: dict[object, Any] = {}
+
+    def remember(self, key: object, make: Callable[[], Any]) -> Any:
+        """Return what `make` returned, or raise what it raised, the first time that `key` was asked for."""
+        if key not in self._made:
+            try:
+                self._made[key] = make()
+            except InputError as error:
+                self._made[key] = error
+        made = self._made[key]
+        if isinstance(made, InputError):
+            raise made
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class TaskController:
+    """The controller's side of one task on one host; implements [`fleetenv.modules.base.Controller`][]."""
+
+    host: str
+    check_mode: bool
+    relock: bool
+    variables: Mapping[str, Value]
+    task: Task = field(repr=False)
+    templates: Templates = field(repr=False)
+    memory: Memory = field(repr=False)
+
+    def find(self, path: str, folder: str) -> Path:
+        """Find a file of the task's role or playbook, as Ansible looks for it."""
+        wanted = Path(path).expanduser()
+        places = [base / part for base in self.task.search for part in (Path(folder) / wanted, wanted)]
+        for place in dict.fromkeys([wanted] if wanted.is_absolute() else places):
+            if place.exists():
+                return place
+        tried = "".join(f"\n  {place}" for place in dict.fromkeys(places) if not wanted.is_absolute())
+        raise InputError(
+            f"there is no file '{path}'{': looked for' + tried if tried else ''}",
+            location=getattr(path, "location", None) or self.task.location,
+        )
+
+    def render_file(self, path: Path, **extra: Value) -> str:
+        """Render a template file with the task's variables."""
+        return self.templates.render_file(path, self.variables, extra)
+
+    def evaluate(self, expression: Value) -> Value:
+        """Evaluate a bare expression with the task's variables."""
+        return self.templates.evaluate(expression, self.variables)
+
+    def remember(self, key: object, make: Callable[[], Any]) -> Any:
+        """Return what `make` returned the first time in this run."""
+        return self.memory.remember(key, make)

@@ -1,0 +1,183 @@
+"""All that one run says to one host, and what is known of the host meanwhile.
+
+Questions that can be asked early go over together in one message, and steps take along the questions that follow them,
+so that a task rarely waits for a round trip of its own. Answers hold until the next step: a step may change anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from fleetenv.errors import HostError, TaskFailed
+from fleetenv.remote import Completed, Lookup, Probe, Run, Step, sh
+from fleetenv.shell import Become, Connection
+
+Question: TypeAlias = Probe[Any] | Lookup[Any]
+OnProgress: TypeAlias = Callable[[float, float, str], None]
+
+_SUBJECTS_AT_ONCE = 500  # keeps "$@" of one question well below the kernel's limit for arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Under whose account and with which environment variables something is said."""
+
+    become: Become | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and the account under which it is asked."""
+
+    account: Account
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Questions that one script answers."""
+
+    run: Run
+    asked: tuple[Asked, ...]
+
+    def answers(self, completed: Completed) -> Iterable[tuple[Asked, Any]]:
+        parsed: Any = None
+        for each in self.asked:
+            question = each.question
+            try:
+                if isinstance(question, Probe):
+                    answer = question.parse(completed)
+                else:
+                    parsed = question.parse(completed) if parsed is None else parsed
+                    answer = parsed[question.subject]
+            except HostError as error:
+                answer = error
+            except (ValueError, LookupError) as error:  # whatever a host may print, it fails no more than its own task
+                noise = completed.error_text.strip()[-500:]
+                answer = TaskFailed(f"cannot understand the host's answer: {error}{': ' + noise if noise else ''}")
+            yield each, answer
+
+
+class Dialogue:
+    """One host's connection, opened when it is first needed, and the answers that hold at this moment."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._answers: dict[Asked, Any] = {}
+        self._turn = asyncio.Lock()  # tasks that other hosts delegate here wait for their turn
+        self._past_round_trips = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None
+
+    @property
+    def round_trips(self) -> int:
+        """Messages sent so far."""
+        return self._past_round_trips + (self._connection.round_trips if self._connection else 0)
+
+    def knows(self, asked: Asked) -> bool:
+        """Whether the answer is there already, and still holds."""
+        return asked in self._answers
+
+    def forget(self) -> None:
+        """Let no earlier answer hold any longer."""
+        self._answers.clear()
+
+    async def answer(self, asked: Asked, *, early: Sequence[Asked] = (), timeout: float | None = None) -> Any:
+        """Return the answer to one question; when it has to be asked, `early` ones are asked along with it.
+
+        Raises:
+            TaskFailed: the host's answer cannot be understood.
+            Unreachable: the connection cannot be made, or is lost.
+        """
+        if asked not in self._answers:
+            await self._ask([asked, *(each for each in early if each not in self._answers)], timeout)
+        answer = self._answers[asked]
+        if isinstance(answer, HostError):
+            raise answer
+        return answer
+
+    async def perform(
+        self,
+        steps: Sequence[Step],
+        account: Account,
+        *,
+        then: Sequence[Asked] = (),
+        progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> list[Completed]:
+        """Carry out steps in order, up to the first that fails; then ask questions, in the same message if possible."""
+        self.forget()
+        along = _batches(each for each in then if each.account.become == account.become)
+        message = [*(_within(step, account) for step in steps), *(batch.run for batch in along)]
+        results = await self._talk(message, account, progress, timeout)
+        done, answers = results[: len(steps)], results[len(steps) :]
+        for batch, completed in zip(along, answers, strict=False):
+            self._answers.update(batch.answers(completed))
+        if len(results) == len(message):
+            await self._ask([each for each in then if each.account.become != account.become], timeout)
+        return done
+
+    async def close(self) -> None:
+        """End the connection; a later question opens a new one."""
+        if self._connection is not None:
+            self._past_round_trips += self._connection.round_trips
+            connection, self._connection = self._connection, None
+            await connection.close()
+        self.forget()
+
+    async def _ask(self, asked: Sequence[Asked], timeout: float | None) -> None:
+        accounts: dict[Become | None, list[Asked]] = {}
+        for each in dict.fromkeys(asked):
+            accounts.setdefault(each.account.become, []).append(each)
+        for become, group in accounts.items():
+            batches = _batches(group)
+            results = await self._talk([batch.run for batch in batches], Account(become), None, timeout)
+            for batch, completed in zip(batches, results, strict=True):
+                self._answers.update(batch.answers(completed))
+
+    async def _talk(
+        self, message: Sequence[Step], account: Account, progress: OnProgress | None, timeout: float | None
+    ) -> list[Completed]:
+        async with self._turn:
+            if self._connection is None:
+                self._connection = await self._connect()
+            return await self._connection.talk(message, become=account.become, progress=progress, timeout=timeout)
+
+
+def _within(step: Step, account: Account) -> Step:
+    """Give a step the environment of its account; what the step says itself wins."""
+    if not isinstance(step, Run) or not account.environment:
+        return step
+    environment: Mapping[str, str] = {**dict(account.environment), **step.environment}
+    return Run(step.script, step.stdin, environment, step.timeout, step.may_fail)
+
+
+def _batches(asked: Iterable[Asked]) -> list[_Batch]:
+    """Make as few scripts of the questions as possible: equal probes once, lookups of equal script together."""
+    probes: dict[Asked, None] = {}
+    lookups: dict[tuple[Account, str], dict[Asked, None]] = {}
+    for each in asked:
+        if isinstance(each.question, Probe):
+            probes[each] = None
+        else:
+            lookups.setdefault((each.account, each.question.script), {})[each] = None
+    batches = [_Batch(_question(each.account, each.question.script), (each,)) for each in probes]
+    for (account, script), group in lookups.items():
+        members = list(group)
+        for start in range(0, len(members), _SUBJECTS_AT_ONCE):
+            part = members[start : start + _SUBJECTS_AT_ONCE]
+            subjects = sh("set", "--", *(each.question.subject for each in part if isinstance(each.question, Lookup)))
+            batches.append(_Batch(_question(account, f"{subjects}\n{script}"), tuple(part)))
+    return batches
+
+
+def _question(account: Account, script: str) -> Run:
+    return Run(script, environment=dict(account.environment), may_fail=True)

@@ -1,0 +1,302 @@
+"""Runs plays: chooses hosts, checks everything that can be checked, then lets the hosts walk side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fleetenv.engine.batch import Batch
+from fleetenv.engine.coming import Coming
+from fleetenv.engine.controller import Memory
+from fleetenv.engine.dialogue import Dialogue
+from fleetenv.engine.options import Options
+from fleetenv.engine.plan import WITHOUT_MODULE, Planner
+from fleetenv.engine.walk import Walk, handler_names, linear
+from fleetenv.errors import InputError, nearest
+from fleetenv.events import Event, PlayStarted, RunFinished, RunStarted
+from fleetenv.inventory import Inventory
+from fleetenv.modules import registry
+from fleetenv.playbook import FleetVariables, Playbook, Templates
+from fleetenv.playbook.model import Entry, Play, Task
+from fleetenv.playbook.reading import is_template
+from fleetenv.shell import Connection, Defaults, Settings
+from fleetenv.source import SourceMap, SourceText, Value
+
+Connect = Callable[[Settings], Awaitable[Connection]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A play with its hosts chosen, and what each of them needs to walk through it."""
+
+    play: Play
+    entries: tuple[Entry, ...]
+    batches: tuple[tuple[str, ...], ...]
+    planners: Mapping[str, Planner]
+
+
+class Fleet:
+    """Carries one playbook to the hosts of an inventory. Made, prepared and run once."""
+
+    def __init__(
+        self,
+        playbook: Path,
+        inventory: Inventory,
+        options: Options,
+        defaults: Defaults,
+        connect: Connect,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.stages: list[Stage] = []
+        self._path = playbook
+        self._inventory = inventory
+        self._options = options
+        self._defaults = defaults
+        self._connect = connect
+        self._emit = emit
+        self._templates = Templates()
+        self._variables = FleetVariables(inventory, self._templates, extra=options.extra_vars, magic=_magic(options))
+        self._playbook = Playbook(
+            playbook,
+            modules={name: registry.free_form(name) for name in registry.MODULES},
+            extra_vars=options.extra_vars,
+            templates=self._templates,
+        )
+        self._memory = Memory()
+        self._coming = Coming(frozenset(), anything=False)
+        self._dialogues: dict[str, Dialogue] = {}
+        self._busy: set[str] = set()
+        self._gone: set[str] = set()  # hosts that failed or cannot be reached: later plays go on without them
+
+    def prepare(self) -> None:
+        """Find every mistake that can be found without touching a host.
+
+        Raises:
+            InputError: the playbook, the inventory, or what they name is wrong.
+        """
+        if self._options.limit:
+            self._inventory.select("all", limit=self._options.limit)
+        self.stages = [self._stage(play) for play in self._playbook.plays]
+
+    async def run(self) -> None:
+        """Run all plays. What happens is told to `emit`; nothing that happens on a host raises."""
+        begun = time.monotonic()
+        hosts = dict.fromkeys(host for stage in self.stages for batch in stage.batches for host in batch)
+        self._emit(RunStarted(str(self._path), tuple(hosts), self._options.check_mode))
+        interrupted = True
+        try:
+            for stage in self.stages:
+                await self._play(stage)
+            interrupted = False
+        finally:
+            trips = {host: dialogue.round_trips for host, dialogue in self._dialogues.items()}
+            await asyncio.gather(*(dialogue.close() for dialogue in self._dialogues.values()), return_exceptions=True)
+            self._emit(RunFinished(time.monotonic() - begun, trips, interrupted))
+
+    # Preparing
+
+    def _stage(self, play: Play) -> Stage:
+        pattern = self._templates.render(play.hosts, self._options.extra_vars)
+        hosts = [host.name for host in self._inventory.select(_pattern(pattern), limit=self._options.limit)]
+        hosts = _ordered(hosts, play.order)
+        self._variables.set_hosts(every=hosts, left=hosts, batch=hosts)
+        entries = self._playbook.selected(play, self._options.tags, self._options.skip_tags)
+        if entries and self._gathers_facts(play):
+            entries = (_gather(play), *entries)
+        planners = {host: self._planner(host, play) for host in hosts}
+        tasks = [*linear(entries), *play.handlers]
+        for task in (*tasks, *self._playbook.foreseen(play)):
+            self._check_arguments(task)
+            self._check_notified(task, play)
+        self._coming |= Coming.of(tasks)
+        for planner in planners.values():
+            planner.check(tasks, self._coming)
+        return Stage(play, tuple(entries), tuple(self._batches(play, hosts)), planners)
+
+    def _check_arguments(self, task: Task) -> None:
+        if task.module in WITHOUT_MODULE:
+            return
+        written = task.arguments
+        if isinstance(written, SourceMap) and isinstance(task.args_vars, SourceMap):
+            written = _merged(task.args_vars, written)
+        if isinstance(written, SourceMap):
+            registry.check_arguments(task.module, written)
+        elif written is None and task.args_vars is None:
+            registry.check_arguments(task.module, SourceMap(task.location))
+
+    def _check_notified(self, task: Task, play: Play) -> None:
+        """Refuse a handler that nobody has, as far as names are known: a role included later may bring more."""
+        if any(each.module == "include_role" for each in linear(play.entries)):
+            return
+        known = {name for handler in play.handlers for name in handler_names(handler, str(handler.name))}
+        if any(isinstance(name, str) and is_template(name) for name in known):
+            return
+        for name in task.notify if isinstance(task.notify, list) else [task.notify]:
+            if isinstance(name, SourceText) and not is_template(name) and name not in known:
+                hint = nearest(name, known) or "its name, or what it listens to, is needed"
+                raise InputError(f"there is no handler '{name}'", location=name.location, hint=hint)
+
+    def _planner(self, host: str, play: Play) -> Planner:
+        variables = self._variables.of(host)
+        settings = Settings.from_variables(
+            host, _connection_variables(variables.scope(play, None), play), self._defaults
+        )
+        if host not in self._dialogues:
+            self._dialogues[host] = Dialogue(partial(self._connect, settings))
+        return Planner(host, play, variables, self._templates, self._memory, self._options, settings)
+
+    def _gathers_facts(self, play: Play) -> bool:
+        wanted = self._templates.render(play.gather_facts, self._options.extra_vars)
+        return wanted is None or bool(wanted)
+
+    def _batches(self, play: Play, hosts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Cut a play's hosts as `serial` says; the last size goes on until no host is left."""
+        sizes = [_batch_size(self._templates.render(each, {}), len(hosts), play) for each in play.serial]
+        batches: list[tuple[str, ...]] = []
+        rest = tuple(hosts)
+        while rest:
+            size = sizes[min(len(batches), len(sizes) - 1)] if sizes else len(rest)
+            batches.append(rest[:size])
+            rest = rest[size:]
+        return batches
+
+    # Running
+
+    async def _play(self, stage: Stage) -> None:
+        for host in stage.planners:
+            self._variables.of(host).begin_play()
+        for number, hosts in enumerate(stage.batches):
+            present = [host for host in hosts if host not in self._gone]
+            if not present:
+                continue
+            if number == 0 or len(stage.batches) > 1:
+                self._emit(PlayStarted(stage.play.name, tuple(present)))
+            left = [host for every in stage.batches for host in every if host not in self._gone]
+            self._variables.set_hosts(every=list(stage.planners), left=left, batch=present)
+            batch = self._batch(stage, present)
+            turns = asyncio.Semaphore(self._options.forks)
+            async with asyncio.TaskGroup() as group:
+                for host in present:
+                    group.create_task(self._walk(stage, batch, host, turns))
+            self._gone |= batch.lost
+            if batch.aborted or len(batch.lost) == len(present):
+                break
+
+    async def _walk(self, stage: Stage, batch: Batch, host: str, turns: asyncio.Semaphore) -> None:
+        async with turns:
+            dialogue = self._dialogues[host]
+            if not dialogue.is_open:
+                await self._make_room()
+            self._busy.add(host)
+            try:
+                await Walk(stage.planners[host], dialogue, batch, self._options, self._emit).run(stage.entries)
+            finally:
+                self._busy.discard(host)
+
+    async def _make_room(self) -> None:
+        """Keep no more connections open than hosts may be at work."""
+        idle = [each for host, each in self._dialogues.items() if each.is_open and host not in self._busy]
+        surplus = len(idle) + len(self._busy) + 1 - self._options.forks
+        for dialogue in idle[: max(surplus, 0)]:
+            await dialogue.close()
+
+    def _batch(self, stage: Stage, hosts: Sequence[str]) -> Batch:
+        percentage = self._templates.render(stage.play.max_fail_percentage, self._options.extra_vars)
+        limit = None if percentage is None else _number(percentage, "max_fail_percentage", stage.play)
+        return Batch(
+            stage.play,
+            hosts,
+            limit,
+            self._dialogue,
+            partial(self._playbook.include, only=self._options.tags, skip=self._options.skip_tags),
+        )
+
+    def _dialogue(self, host: str) -> Dialogue:
+        """Return the dialogue with a host that a task is delegated to: in the play, the inventory, or neither."""
+        if host not in self._dialogues:
+            variables = self._variables.of(host).scope(None, None)
+            settings = Settings.from_variables(host, _connection_variables(variables), self._defaults)
+            self._dialogues[host] = Dialogue(partial(self._connect, settings))
+        return self._dialogues[host]
+
+
+def _connection_variables(scope: Mapping[str, Value], play: Play | None = None) -> dict[str, Value]:
+    """Return what says how to reach a host: the play's keywords, and the host's variables, which win."""
+    keywords: dict[str, Value] = {}
+    if play is not None:
+        said = {"ansible_connection": play.connection, "ansible_user": play.remote_user, "ansible_port": play.port}
+        keywords = {name: value for name, value in said.items() if value is not None}
+    names = [name for name in scope if name.startswith("ansible_")]
+    return {**keywords, **{name: scope[name] for name in names}}
+
+
+def _magic(options: Options) -> dict[str, Value]:
+    """Variables of the run itself, under Ansible's names."""
+    return {
+        "ansible_check_mode": options.check_mode,
+        "ansible_diff_mode": options.diff,
+        "ansible_forks": options.forks,
+        "ansible_limit": options.limit or "",
+        "ansible_run_tags": [*sorted(options.tags)],
+        "ansible_skip_tags": [*sorted(options.skip_tags)],
+        "ansible_verbosity": options.verbosity,
+    }
+
+
+def _gather(play: Play) -> Task:
+    return Task(
+        "setup",
+        None,
+        play.location,
+        name="Gathering Facts",
+        tags=frozenset({"always"}),
+        become=play.become,
+        become_user=play.become_user,
+        become_method=play.become_method,
+        environment=play.environment,
+    )
+
+
+def _merged(weak: SourceMap, strong: SourceMap) -> SourceMap:
+    merged = SourceMap(strong.location)
+    for each in (weak, strong):
+        merged.update(each)
+        merged.keys_at.update(each.keys_at)
+        merged.values_at.update(each.values_at)
+    return merged
+
+
+def _ordered(hosts: list[str], order: str) -> list[str]:
+    """Put hosts in the order that a play asks for."""
+    match order:
+        case "sorted" | "reverse_sorted":
+            return sorted(hosts, reverse=order == "reverse_sorted")
+        case "reverse_inventory":
+            return hosts[::-1]
+        case "shuffle":
+            return random.sample(hosts, len(hosts))
+        case _:
+            return hosts
+
+
+def _pattern(value: Value) -> str | list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else str(value)
+
+
+def _number(value: Value, keyword: str, play: Play) -> float:
+    try:
+        return float(str(value).removesuffix("%"))
+    except ValueError as error:
+        raise InputError(f"{keyword}: '{value}' is not a number", location=play.location) from error
+
+
+def _batch_size(value: Value, hosts: int, play: Play) -> int:
+    number = _number(value, "serial", play)
+    if str(value).endswith("%"):
+        number = max(1, int(hosts * number / 100))
+    return int(number) if number >= 1 else hosts

@@ -1,0 +1,26 @@
+"""What the command line says about a run as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleetenv.source import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a playbook is to be run. Times are in seconds."""
+
+    check_mode: bool = False
+    diff: bool = False
+    forks: int = 64
+    limit: str | None = None
+    tags: frozenset[str] = frozenset({"all"})
+    skip_tags: frozenset[str] = frozenset()
+    extra_vars: Mapping[str, Value] = field(default_factory=dict)
+    task_timeout: float | None = None
+    verbosity: int = 0
+    relock: bool = False  # solve specs whose lock is missing or stale, instead of refusing
+    folder: Path = field(default_factory=Path.cwd)

@@ -1,0 +1,154 @@
+"""Carrying out one planned item on its host: observe, compare, converge, observe again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fleetenv.engine.dialogue import Asked, Dialogue, OnProgress
+from fleetenv.engine.plan import Item
+from fleetenv.errors import InputError, TaskFailed
+from fleetenv.events import Status
+from fleetenv.modules.base import ActionModule, ControllerModule, Outcome, StateModule
+from fleetenv.remote import Completed
+from fleetenv.source import Value
+from fleetenv.state import Diff, State, compare
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one item of a task ended on one host."""
+
+    status: Status
+    msg: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)
+    facts: Mapping[str, Value] = field(default_factory=dict)
+    diff: Diff[Any] | None = None
+    found: State | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed."""
+        return self.status is Status.FAILED
+
+    def registered(self) -> dict[str, Value]:
+        """Return what `register` stores, under Ansible's names."""
+        result: dict[str, Value] = {
+            "changed": self.status is Status.CHANGED,
+            "failed": self.failed,
+            "skipped": self.status is Status.SKIPPED,
+        }
+        if self.msg:
+            result["msg"] = self.msg
+        if self.facts:
+            result["ansible_facts"] = dict(self.facts)
+        return result | dict(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What an item needs from its walk while it is carried out."""
+
+    dialogue: Dialogue
+    early: Callable[[], Sequence[Asked]]  # questions of the tasks that follow
+    started: Callable[[], None]  # called once, before the first step
+    progress: OnProgress
+    timeout: float | None  # seconds for each message
+
+
+async def perform(item: Item, errand: Errand) -> Result:
+    """Carry out one item. Whatever goes wrong with it is in the result.
+
+    Raises:
+        Unreachable: the host cannot be reached, or was lost.
+    """
+    try:
+        match item.module:
+            case None:
+                skip: dict[str, Value] = {
+                    "skip_reason": "Conditional result was False",
+                    "false_condition": item.false_condition,
+                }
+                return Result(Status.SKIPPED, values=skip)
+            case ControllerModule() as module:
+                return _result(module.perform(item.controller))
+            case ActionModule() as module:
+                return await _act(module, item, errand)
+            case StateModule() as module:
+                return await _converge(module, item, errand)
+            case module:
+                raise TypeError(f"{type(module).__name__} is no kind of module")
+    except TaskFailed as error:
+        return Result(Status.FAILED, str(error))
+    except InputError as error:
+        return Result(Status.FAILED, str(error))
+
+
+async def _converge(module: StateModule[Any], item: Item, errand: Errand) -> Result:
+    assert item.asked is not None
+    found = await errand.dialogue.answer(item.asked, early=errand.early(), timeout=errand.timeout)
+    diff = compare(module.desired(found), found)
+    if not diff:
+        return Result(Status.OK, values=module.returns(found), facts=module.facts(found), diff=diff, found=found)
+    try:
+        steps = list(module.converge(diff))
+    except TaskFailed as error:
+        return Result(Status.FAILED, str(error), facts=module.facts(found), diff=diff, found=found)
+    if item.controller.check_mode:
+        return Result(Status.CHANGED, values=module.returns(found), facts=module.facts(found), diff=diff, found=found)
+
+    errand.started()
+    done = await errand.dialogue.perform(
+        steps,
+        item.account,
+        then=[item.asked, *errand.early()],
+        progress=errand.progress,
+        timeout=errand.timeout,
+    )
+    failed = Result(Status.FAILED, diff=diff, found=found)
+    if done and done[-1].status != 0:
+        return replace(failed, msg=complaint(done[-1]), values={"rc": done[-1].status})
+    again = await errand.dialogue.answer(item.asked, timeout=errand.timeout)
+    rest = compare(module.desired(again), again)
+    if rest:
+        return replace(failed, msg=f"after all steps it still differs: {describe(rest)}")
+    return Result(Status.CHANGED, values=module.returns(again), facts=module.facts(again), diff=diff, found=found)
+
+
+async def _act(module: ActionModule, item: Item, errand: Errand) -> Result:
+    action = module.act(check=item.controller.check_mode)
+    try:
+        step = next(action)
+        errand.started()
+        while True:
+            done = await errand.dialogue.perform(
+                [step], item.account, then=errand.early(), progress=errand.progress, timeout=errand.timeout
+            )
+            step = action.send(done[0])
+    except StopIteration as end:
+        return _result(end.value)
+
+
+def _result(outcome: Outcome) -> Result:
+    if outcome.failed:
+        status = Status.FAILED
+    elif outcome.skipped:
+        status = Status.SKIPPED
+    else:
+        status = Status.CHANGED if outcome.changed else Status.OK
+    return Result(status, outcome.msg, outcome.values, outcome.facts)
+
+
+def complaint(completed: Completed) -> str:
+    """Return the last lines of what a failed step said, in one short text."""
+    text = completed.error_text.strip() or completed.text.strip()
+    lines = [line for line in text.splitlines() if line.strip()][-3:]
+    return "; ".join(lines)[-1000:] or f"a step ended with exit status {completed.status}"
+
+
+def describe(diff: Diff[Any]) -> str:
+    """Name the first few differences in one line."""
+    some = [f"{each.key} is {each.found!r}, wanted {each.wanted!r}" for each in diff.differences[:3]]
+    more = len(diff.differences) - len(some)
+    return ", ".join(some) + (f" and {more} more" if more > 0 else "")
