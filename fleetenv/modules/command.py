@@ -176,7 +176,8 @@ def _expanding(word: str) -> str:
     parts, at = [], 0
     for match in _VARIABLE.finditer(word):
         parts.append(sh(word[at : match.start()]) if match.start() > at else "")
-        parts.append(f'"${{{match[1] or match[2]}-\\{match[0]}}}"')
+        unset = match[0].replace("$", "\\$").replace("}", "\\}")
+        parts.append(f'"${{{match[1] or match[2]}-{unset}}}"')
         at = match.end()
     parts.append(sh(word[at:]) if word[at:] or not (lead or at) else "")
     return lead + "".join(parts)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from importlib.resources import files
+from ipaddress import ip_interface
 
 from fleetenv.remote import Completed
 from fleetenv.source import Value
@@ -184,20 +185,27 @@ def _network(told: Mapping[str, str]) -> dict[str, Value]:
         if matched := re.search(rf"\b{word} (\S+)", first) if " dev " in first else None:
             default[name] = matched[1]
     addresses: dict[str, list[Value]] = {"inet": [], "inet6": []}
-    interfaces: dict[str, None] = {}
     for line in told.get("address", "").splitlines():
         if matched := re.match(r"\d+: (\S+?)(?:@\S+)?\s+(inet6?) ([0-9a-f.:]+)/(\d+)", line):
-            interfaces[matched[1]] = None
             if not matched[3].startswith("127.") and matched[3] != "::1":
                 addresses[matched[2]].append(matched[3])
             if matched[3] == default.get("address"):
-                default |= {"alias": matched[1], "prefix": matched[4]}
-    names: list[Value] = list(interfaces)
+                default |= {"alias": matched[1], "prefix": matched[4], **_around(matched[3], matched[4])}
+    names: list[Value] = [name for name in told.get("interfaces", "").split() if name != "*"]
     return {
         "default_ipv4": default,
         "all_ipv4_addresses": addresses["inet"],
         "all_ipv6_addresses": addresses["inet6"],
         "interfaces": names,
+    }
+
+
+def _around(address: str, prefix: str) -> dict[str, Value]:
+    network = ip_interface(f"{address}/{prefix}").network
+    return {
+        "netmask": str(network.netmask),
+        "network": str(network.network_address),
+        "broadcast": str(network.broadcast_address),
     }
 
 
