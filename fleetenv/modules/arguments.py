@@ -39,21 +39,9 @@ def arguments_of(module: type[Module]) -> Mapping[str, Argument]:
     result: dict[str, Argument] = {}
     for each in msgspec.structs.fields(module):
         default = each.default if each.default_factory is msgspec.NODEFAULT else each.default_factory()
-        if each.encode_name != others_of(module):
+        if each.encode_name != module.others:
             result[each.encode_name] = Argument(each.encode_name, each.type, each.required, default)
     return result
-
-
-def synonyms_of(module: type[Module]) -> Mapping[str, str]:
-    """Return other names that arguments have in Ansible -> their own (`dest` -> `path`): `synonyms` of the class."""
-    found: Mapping[str, str] = getattr(module, "synonyms", {})
-    return found
-
-
-def others_of(module: type[Module]) -> str | None:
-    """Return the argument that collects those of any other name (`set_fact`), if any: `others` of the class."""
-    found: str | None = getattr(module, "others", None)
-    return found
 
 
 def check(module: type[Module], arguments: SourceMap) -> None:
@@ -63,7 +51,7 @@ def check(module: type[Module], arguments: SourceMap) -> None:
         InputError: an argument is unknown, missing, written twice under two names, or not of its type.
     """
     known = arguments_of(module)
-    names = {written: synonyms_of(module).get(written, written) for written in arguments}
+    names = {written: module.synonyms.get(written, written) for written in arguments}
     _refuse_unknown(module, arguments, known, names)
     missing = [each.name for each in known.values() if each.required and each.name not in names.values()]
     if missing:
@@ -87,7 +75,7 @@ def build(module: type[Module], arguments: Mapping[str, Value], location: Locati
     """
     location = arguments.location if isinstance(arguments, SourceMap) else location
     known = arguments_of(module)
-    names = {written: synonyms_of(module).get(written, written) for written in arguments}
+    names = {written: module.synonyms.get(written, written) for written in arguments}
     _refuse_unknown(module, arguments, known, names, location)
     ready: dict[str, Value] = {}
     others: dict[str, Value] = {}
@@ -99,9 +87,8 @@ def build(module: type[Module], arguments: Mapping[str, Value], location: Locati
             if name in ready:
                 raise InputError(f"'{written}' is another name of '{name}': write one of them", location=location)
             ready[name] = adapt(value, known[name].annotation)
-    collects = others_of(module)
-    if collects:
-        ready[collects] = cast("Value", others)
+    if module.others:
+        ready[module.others] = cast("Value", others)
     try:
         return module.from_arguments(ready)
     except msgspec.ValidationError as error:
@@ -188,10 +175,10 @@ def _refuse_unknown(
     location: Location | None = None,
 ) -> None:
     for written, name in names.items():
-        if name not in known and not others_of(module):
+        if name not in known and not module.others:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             at = arguments.keys_at.get(written, arguments.location) if isinstance(arguments, SourceMap) else location
-            hint = nearest(written, [*known, *synonyms_of(module)]) or takes
+            hint = nearest(written, [*known, *module.synonyms]) or takes
             raise InputError(f"'{module.name}' has no argument '{written}'", location=at, hint=hint)
 
 

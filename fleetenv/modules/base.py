@@ -76,6 +76,10 @@ class Module(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     aliases: ClassVar[tuple[str, ...]] = ()
     free_form: ClassVar[str | None] = None
     """The argument that takes a task's plain text (`command: echo hi`), if the module has one."""
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Other names that an argument has in Ansible -> its own (`dest` -> `path`)."""
+    others: ClassVar[str | None] = None
+    """The argument that collects those of any other name, if the module takes such (`set_fact`)."""
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Value]) -> Module:
