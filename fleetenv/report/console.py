@@ -26,6 +26,8 @@ STYLES = {
     Status.UNREACHABLE: "bold red",
 }
 _ROWS_SHOWN = 24  # more hosts than this, and those with equal counts share a row
+_LAST_LINES = 10  # of what a command that failed had to say
+_WRONG = frozenset({Status.FAILED, Status.IGNORED, Status.RESCUED})
 _TALKATIVE = frozenset({"debug"})  # modules whose message is their purpose
 
 
@@ -72,6 +74,9 @@ class Console(Sink):
             self._indented(message.splitlines(), "")
         if self._diff and event.diff:
             self._indented(_diff_lines(event.diff), "diff")
+        if event.status in _WRONG:
+            for stream in ("stderr", "stdout"):
+                self._indented(visible(str(event.result.get(stream) or "")).splitlines()[-_LAST_LINES:], "")
         if self._verbosity > 1 and event.result:
             self._indented(visible(json.dumps(event.result, indent=2, default=str)).splitlines(), "")
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
+
 from tests.engine.conftest import Project
 
 ADD = "echo {} >> {{{{ out }}}}/trace.{{{{ inventory_hostname }}}}"
@@ -381,3 +386,42 @@ def test_an_unreachable_host_is_lost_alone(project: Project) -> None:
     assert project.report["gone"]["unreachable"] == 1
     assert project.report["a"]["changed"] == 1
     assert project.apply("-e", "bad=1").status == 6
+
+
+def test_what_a_failed_command_said_is_shown(project: Project) -> None:
+    done = project.apply(
+        playbook="""
+        - hosts: a
+          gather_facts: false
+          tasks:
+            - shell: "printf 'no such \\\\033[31mGPU\\\\n' >&2; exit 3"
+        """
+    )
+    assert done.status == 2
+    assert "no such \\x1b[31mGPU" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_ctrl_c_ends_the_run_with_a_recap(project: Project) -> None:
+    project.write(
+        "site.yml",
+        """
+        - hosts: all
+          gather_facts: false
+          tasks:
+            - shell: "touch {{ out }}/begun.{{ inventory_hostname }}; exec sleep 60"
+            - shell: touch {{ out }}/unreached
+        """,
+    )
+    command = ("apply", "site.yml", "-i", "hosts.yml", "-e", f"out={project.folder}")
+    process = project.cli.start(*command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while len(list(project.folder.glob("begun.*"))) < 3 and time.monotonic() < deadline:
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "RECAP" in stdout
+    assert "interrupted" in stdout
+    assert "Traceback" not in stderr
+    assert not (project.folder / "unreached").exists()
