@@ -16,6 +16,9 @@ from fleetenv.shell.message import NONCE_LENGTH
 KEEP = 16 * 1024 * 1024
 """Bytes kept of one item's standard output, and of its standard error."""
 
+KEEP_IN_ALL = 4 * KEEP
+"""Bytes kept of all output of one message."""
+
 NOISE = 256 * 1024
 """Bytes that a login may print before the shell greets; more is refused."""
 
@@ -32,27 +35,37 @@ class ProtocolError(Exception):
 
 
 @dataclass(slots=True)
-class _Kept:
-    """Output kept up to a limit."""
+class Budget:
+    """How much output may be kept: of one item's stream, and of all that is still to come."""
 
-    limit: int
+    each: int = KEEP
+    left: int = KEEP_IN_ALL
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Output kept as long as the budget allows."""
+
+    budget: Budget
     data: bytearray = field(default_factory=bytearray)
     dropped: int = 0
 
     def add(self, more: bytes | bytearray) -> None:
-        room = self.limit - len(self.data)
+        room = max(0, min(self.budget.each - len(self.data), self.budget.left))
+        kept = min(room, len(more))
         self.data += more[:room]
-        self.dropped += max(0, len(more) - room)
+        self.budget.left -= kept
+        self.dropped += len(more) - kept
 
 
 class Stream:
     """Splits one stream at its marks. `marks` counts them; `take` returns what came before the oldest one not taken."""
 
-    def __init__(self, nonce: str, keep: int = KEEP) -> None:
+    def __init__(self, nonce: str, budget: Budget) -> None:
         self._mark = nonce.encode() + b" "
         self._pending = bytearray()  # may still turn out to be the start of a mark
-        self._keep = keep
-        self._current = _Kept(keep)
+        self._budget = budget
+        self._current = _Kept(budget)
         self._finished: list[tuple[bytes, int, int]] = []
 
     def feed(self, data: bytes) -> None:
@@ -74,7 +87,7 @@ class Stream:
             self._output(self._pending[:at])
             self._end_output()
             self._finished.append((bytes(self._current.data), self._current.dropped, int(number)))
-            self._current = _Kept(self._keep)
+            self._current = _Kept(self._budget)
             del self._pending[: end + 1]
         settled = at if at >= 0 else len(self._pending) - self._start_of_mark()
         if settled > 0:
@@ -112,8 +125,8 @@ class Stream:
 class ErrorStream(Stream):
     """Standard error: lines that report progress are taken out and told."""
 
-    def __init__(self, nonce: str, keep: int = KEEP) -> None:
-        super().__init__(nonce, keep)
+    def __init__(self, nonce: str, budget: Budget) -> None:
+        super().__init__(nonce, budget)
         self.progress: Progress | None = None
         self._line = bytearray()  # the line being read, as long as it can be one about progress
         self._inside_line = False  # the line's beginning has been kept already: it is not about progress
@@ -172,14 +185,17 @@ def parse_progress(line: bytes) -> tuple[float, float, str] | None:
 class Answer:
     """Both streams of a remote shell: a greeting, then one result after the other."""
 
-    def __init__(self, nonce: str, keep: int = KEEP) -> None:
+    def __init__(self, nonce: str, keep: int = KEEP, keep_in_all: int = KEEP_IN_ALL) -> None:
         self.session: int | None = None  # of the remote shell's processes; None until it has greeted
-        self._out = Stream(nonce, keep)
-        self._err = ErrorStream(nonce, keep)
+        self._budget = Budget(keep, keep_in_all)
+        self._keep_in_all = keep_in_all
+        self._out = Stream(nonce, self._budget)
+        self._err = ErrorStream(nonce, self._budget)
 
-    def report_to(self, progress: Progress | None) -> None:
-        """Tell progress from now on to this function."""
+    def begin(self, progress: Progress | None = None) -> None:
+        """A new message begins: progress is told to this function, and as much may be kept as before."""
         self._err.progress = progress
+        self._budget.left = self._keep_in_all
 
     def feed(self, data: bytes, *, error: bool) -> list[Completed]:
         """Take what arrived on one of the streams; return the items which that completed.

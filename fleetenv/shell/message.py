@@ -21,22 +21,23 @@ from typing import TypeAlias
 
 from fleetenv.remote import sh
 
-BOOTSTRAP = 'read -r n&&eval "$(head -c $n)"'
+BOOTSTRAP = 'read -r fe_n&&eval "$(head -c $fe_n)"'
 """One line without quotes, backslashes or exclamation marks inside: it passes csh, fish and bash alike unharmed."""
 
 NONCE_LENGTH = 32
 
 # The nonce is kept in two halves, so that an item that prints all variables (`set`) does not print the mark.
 # The greeting tells the session, by which all that the shell started can be found and ended.
+# Names begin with fe_, so that none of ours is one of the user's.
 _LOOP = """\
-a={first} b={second}
-m(){{ printf '%s%s %s\\n' $a $b $1;printf '%s%s %s\\n' $a $b $1 >&2;return $1;}}
-read -r p </proc/$$/stat;p=${{p##*) }};set -- $p
-printf '%s%s %s\\n' $a $b $4;printf '%s%s 0\\n' $a $b >&2
-set --;unset n p
-while read -r l d;do
-eval "$(head -c $l)"
-if [ $d -gt 0 ];then head -c $d >/dev/null;fi
+fe_a={first} fe_b={second}
+fe_mark(){{ printf '%s%s %s\\n' $fe_a $fe_b $1;printf '%s%s %s\\n' $fe_a $fe_b $1 >&2;return $1;}}
+read -r fe_n </proc/$$/stat;set -- ${{fe_n##*) }}
+printf '%s%s %s\\n' $fe_a $fe_b $4;printf '%s%s 0\\n' $fe_a $fe_b >&2
+set --
+while read -r fe_n fe_d;do
+eval "$(head -c $fe_n)"
+if [ $fe_d -gt 0 ];then head -c $fe_d >/dev/null;fi
 done
 """
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -94,10 +95,10 @@ def _line(item: Item) -> str:
     goes_on = "||:" if item.may_fail else ""
     size = len(item.stdin)
     if not size:
-        return f"{{ {evaluated} </dev/null;m $?{goes_on};}}"
+        return f"{{ {evaluated} </dev/null;fe_mark $?{goes_on};}}"
     # What the item leaves unread is read by `cat`: the next bytes of the stream belong to the next item.
-    fed = f"head -c {size}|{{ {evaluated};s=$?;cat >/dev/null;exit $s;}}"
-    return f"{{ {fed};s=$?;d=$((d-{size}));m $s{goes_on};}}"
+    fed = f"head -c {size}|{{ {evaluated};fe_s=$?;cat >/dev/null;exit $fe_s;}}"
+    return f"{{ {fed};fe_s=$?;fe_d=$((fe_d-{size}));fe_mark $fe_s{goes_on};}}"
 
 
 def _assignment(name: str, value: str) -> str:

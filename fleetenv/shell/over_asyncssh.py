@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections import deque
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import asyncssh
 
 from fleetenv.errors import HostError, InputError, Unreachable
+from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
 from fleetenv.shell.transport import BACKLOG, WRITE_SIZE, ConnectionCut, Transport
 
@@ -179,17 +181,17 @@ class _Channel:
 class _Transport:
     """A [`Transport`][fleetenv.shell.transport.Transport] over asyncssh."""
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, jump: asyncssh.SSHClientConnection | None) -> None:
-        self._connection = connection
+    def __init__(self, connection: asyncssh.SSHClientConnection, jump: Jump | None) -> None:
+        self.connection = connection
         self._jump = jump
 
     async def start(self, command: str) -> _Channel:
         try:
-            channel, session = await self._connection.create_session(
+            channel, session = await self.connection.create_session(
                 _Session, command, encoding=None, request_pty=False, x11_forwarding=False
             )
         except asyncssh.ChannelOpenError as error:
-            if self._connection.is_closed():
+            if self.connection.is_closed():
                 raise ConnectionCut(_reason(error)) from error
             raise Unreachable(f"the host starts no program for {self.user}: {error.reason}") from error
         except (asyncssh.Error, OSError) as error:
@@ -197,15 +199,14 @@ class _Transport:
         return _Channel(channel, cast(_Session, session))
 
     async def close(self) -> None:
-        self._connection.close()
-        await self._connection.wait_closed()
+        self.connection.close()
+        await self.connection.wait_closed()
         if self._jump:
-            self._jump.close()
-            await self._jump.wait_closed()
+            await self._jump.leave()
 
     @property
     def user(self) -> str:
-        return str(self._connection.get_extra_info("username"))
+        return str(self.connection.get_extra_info("username"))
 
 
 async def connect(settings: Settings, ring: KeyRing) -> Transport:
@@ -217,61 +218,57 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
     """
     try:
         async with asyncio.timeout(settings.connect_timeout):
-            return await _connect(settings, ring, None)
+            return await _connect(settings, ring)
     except TimeoutError as error:
         raise Unreachable(f"no answer from {settings.place} within {settings.connect_timeout:g} s") from error
 
 
-async def _connect(settings: Settings, ring: KeyRing, tunnel: asyncssh.SSHClientConnection | None) -> _Transport:
-    options = _options(settings, tunnel)
-    jump = tunnel
-    if tunnel is None and (via := settings.proxy_jump or options.tunnel) and via != "none":
-        jump = await _jump(settings, ring, str(via))
-        options = _options(settings, jump)
+async def _connect(settings: Settings, ring: KeyRing, before: Jump | None = None) -> _Transport:
+    """Connect through the jump host `before`, or through those that the settings or `~/.ssh/config` name."""
+    options = _options(settings)
+    via = settings.proxy_jump or options.tunnel
+    jump = before
+    if jump is None and via and via != "none" and (stops := settings.jumps(str(via))):
+        jump = await enter(stops, lambda stop, before: _connect(stop, ring, before))
+    try:
+        return _Transport(await _log_in(settings, options, ring, jump), jump)
+    except BaseException:
+        if jump and not before:
+            await jump.leave()
+        raise
+
+
+async def _log_in(
+    settings: Settings, options: asyncssh.SSHClientConnectionOptions, ring: KeyRing, jump: Jump | None
+) -> asyncssh.SSHClientConnection:
     known = KnownHosts(settings.known_hosts or _paths(options.config.get("UserKnownHostsFile")))
     agent = options.config.get("IdentityAgent") or os.environ.get("SSH_AUTH_SOCK")
     keys = _keys(settings, ring, _paths(options.config.get("IdentityFile")), has_agent=bool(agent))
     login = _Login(settings, known, keys, str(agent) if agent else None)
     try:
-        connection = await asyncssh.connect(
+        return await asyncssh.connect(
             options.orig_host,
             options=options,
             config=None,
             client_factory=lambda: login,
             known_hosts=None if settings.host_key_checking == "no" else known.keys,
-            **({"tunnel": jump} if jump else {}),
+            tunnel=jump.connection if jump else None,
         )
     except (OSError, asyncssh.Error, socket.gaierror, ValueError) as error:
-        if jump:
-            jump.close()
         if login.refused:
             raise type(login.refused)(f"{settings.place}: {login.refused}") from error
         raise Unreachable(_why_not(error, settings, options, login)) from error
-    return _Transport(connection, jump)
 
 
-async def _jump(settings: Settings, ring: KeyRing, via: str) -> asyncssh.SSHClientConnection:
-    """Connect to the jump hosts, one through the other; return the last connection."""
-    connection: asyncssh.SSHClientConnection | None = None
-    for stop in settings.jumps(via):
-        try:
-            # Without a connection given, a jump host may have jump hosts of its own in ~/.ssh/config.
-            connection = (await _connect(stop, ring, connection))._connection
-        except Unreachable as error:
-            raise Unreachable(f"jump host: {error}") from error
-    assert connection
-    return connection
-
-
-def _options(settings: Settings, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnectionOptions:
+def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
     # An empty tuple means ~/.ssh/config, where there is one.
     given: dict[str, object] = {"config": [str(settings.ssh_config)] if settings.ssh_config else ()}
     if settings.port is not None:
         given["port"] = settings.port
     if settings.user is not None:
         given["username"] = settings.user
-    if tunnel is not None:
-        given["tunnel"] = tunnel
+    if settings.proxy_command is not None:
+        given["proxy_command"] = _expanded(settings.proxy_command, settings)
     try:
         return asyncssh.SSHClientConnectionOptions(
             host=settings.address,
@@ -294,6 +291,18 @@ def _options(settings: Settings, tunnel: asyncssh.SSHClientConnection | None) ->
         raise InputError(f"ssh configuration: {error}") from error
     except (ValueError, OSError) as error:
         raise InputError(f"the ssh settings of host '{settings.host}' cannot be used: {error}") from error
+
+
+def _expanded(command: str, settings: Settings) -> str:
+    """Put host, port and user in their places in a ProxyCommand, as ssh_config(5) has it."""
+    values = {
+        "h": settings.address,
+        "n": settings.address,
+        "p": str(settings.port or 22),
+        "r": settings.user or "",
+        "%": "%",
+    }
+    return re.sub("%(.)", lambda found: values.get(found[1], found[0]), command)
 
 
 def _paths(value: object) -> list[Path]:

@@ -168,7 +168,7 @@ def _chain(settings: Settings, ring: KeyRing, chain: _Chain | None = None) -> _C
         user=settings.user,
         port=settings.port,
         config=fabric.Config(ssh_config=ssh_config, lazy=True),
-        gateway=chain[-1][1] if chain else said.get("proxycommand") or False,
+        gateway=chain[-1][1] if chain else settings.proxy_command or said.get("proxycommand") or False,
         forward_agent=False,
         connect_kwargs=_how_to_log_in(settings, ring, said.get("identityfile", [])),
     )

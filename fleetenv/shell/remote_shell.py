@@ -13,7 +13,7 @@ from fleetenv.remote import Completed, sh
 from fleetenv.shell.answer import Answer, Progress, ProtocolError
 from fleetenv.shell.become import READY, Become
 from fleetenv.shell.message import BOOTSTRAP, NONCE_LENGTH, Data, FilePart, Item, greeting, message
-from fleetenv.shell.transport import WRITE_SIZE, Channel, Transport
+from fleetenv.shell.transport import WRITE_SIZE, Channel, ConnectionCut, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,12 @@ class RemoteShell:
         """
         prompt = f"fleetenv-password-{secrets.token_hex(8)}:"
         command = become.command(prompt, shell) if become else f"exec {sh(shell, '-c', BOOTSTRAP)}"
-        self = cls(await transport.start(command), become, patience)
+        try:
+            async with asyncio.timeout(patience):
+                channel = await transport.start(command)
+        except TimeoutError:
+            raise ConnectionCut(f"it does not answer within {patience:g} s") from None
+        self = cls(channel, become, patience)
         if become and become.asks:
             try:
                 await self._enter_password(become, prompt)
@@ -107,7 +112,7 @@ class RemoteShell:
         parts = [self._before, *message([job.item for job in jobs])]
         self._before = b""
         self.busy = True
-        self._answer.report_to(progress)
+        self._answer.begin(progress)
         if len(parts) == 2:
             await self._write(b"".join(part for part in parts if isinstance(part, bytes)))
             results = await self._results(jobs)

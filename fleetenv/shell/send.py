@@ -20,7 +20,8 @@ def in_message(step: Send, content: bytes) -> Item:
     """Return the item that puts bytes on the host."""
     folder, name = _split(step.path)
     beside = posixpath.join(folder, f".{name}.fleetenv-{secrets.token_hex(8)}")
-    return Item(_names(step.path, beside) + _whole('umask 077;set -C;cat >"$t"', step), content)
+    take = f'(umask 077;set -C;cat >"$t")&&{_has_size(len(content))}'
+    return Item(_names(step.path, beside) + _whole(take, step), content)
 
 
 def survey(step: Send, digest: str) -> Item:
@@ -63,12 +64,12 @@ def stream(step: Send, digest: str, part: FilePart) -> Item:
     partial = _partial(step, digest)
     take = 'cat >>"$t"' if part.start else 'rm -f "$t";(umask 077;set -C;cat >"$t")'
     whole = (
-        f'[ "$(wc -c <"$t")" -eq {part.end} ]||exit 75\n'
+        f"{_has_size(part.end)}||exit 75\n"
         f'[ "$(sha256sum <"$t")" = {sh(digest + "  -")} ]'
         f"||{{ rm -f \"$t\";echo 'what arrived is not what was sent' >&2;exit 1;}}\n"
     )
     taken = f'{{ {take};}}||{{ s=$?;rm -f "$t";exit $s;}}\n'
-    return Item(_names(step.path, partial) + taken + whole + _whole(":", step), part)
+    return Item(_names(step.path, partial) + taken + whole + _whole(None, step), part)
 
 
 def no_room(step: Send, digest: str, room: int) -> Item:
@@ -98,9 +99,14 @@ def _names(path: str, beside: str) -> str:
     )
 
 
-def _whole(first: str, step: Send) -> str:
+def _has_size(size: int) -> str:
+    """Return the test whether a file is whole: what a connection that is cut leaves looks like its end."""
+    return f'[ "$(wc -c <"$t")" -eq {size} ]'
+
+
+def _whole(first: str | None, step: Send) -> str:
     """Return text that does `first`, gives the file owner and mode, renames it; or removes it if any of that fails."""
-    does = [f"({first})" if first != ":" else first]
+    does = [first] if first else []
     keeps = 'cp --attributes-only --preserve=mode,ownership "$p" "$t"'
     fresh = 'chmod =rw,go-w "$t"' if step.mode is None else ":"
     if step.mode is None or step.owner is None or step.group is None:

@@ -58,6 +58,7 @@ class Settings:
     transport: str = "asyncssh"  # asyncssh, fabric or local
     ssh_config: Path | None = None  # None: ~/.ssh/config
     proxy_jump: str | None = None
+    proxy_command: str | None = None
     host_key_checking: str = "yes"  # StrictHostKeyChecking's yes, accept-new or no
     known_hosts: tuple[Path, ...] = ()  # empty: ssh_config's, else ssh's own two files
     connect_timeout: float = CONNECT_TIMEOUT
@@ -100,6 +101,7 @@ class Settings:
             transport=CONNECTIONS[connection],
             ssh_config=options.config_file,
             proxy_jump=options.proxy_jump,
+            proxy_command=options.proxy_command,
             host_key_checking=checking or options.host_key_checking or "yes",
             known_hosts=options.known_hosts,
             connect_timeout=read.seconds("ansible_timeout", "ansible_ssh_timeout")
@@ -148,7 +150,9 @@ class Settings:
         Raises:
             InputError: this is no ProxyJump.
         """
-        return [self._jump(via, place.strip()) for place in via.removeprefix("ssh://").split(",")]
+        stops = [self._jump(via, place.strip()) for place in via.split(",")]
+        # `Host *` with a ProxyJump names the jump host, too: as in ssh, no host is reached through itself
+        return [] if any((stop.address, stop.port) == (self.address, self.port) for stop in stops) else stops
 
     def _jump(self, via: str, place: str) -> Settings:
         user, _, where = place.rpartition("@")
@@ -167,6 +171,7 @@ class Settings:
             port=port,
             user=user,
             proxy_jump=None,
+            proxy_command=None,
             password=None,
         )
 

@@ -18,6 +18,7 @@ class SshOptions:
     user: str | None = None
     identity_file: Path | None = None
     proxy_jump: str | None = None
+    proxy_command: str | None = None
     host_key_checking: str | None = None
     known_hosts: tuple[Path, ...] = ()
     connect_timeout: float | None = None
@@ -33,7 +34,7 @@ _WITHOUT_EFFECT = {
     "requesttty", "serveralivecountmax", "tcpkeepalive", "visualhostkey",
 }  # fmt: skip
 _WITHOUT_EFFECT_FLAGS = {"-C", "-q", "-T", "-4", "-o", "-x", "-a"} - {"-4", "-o"}
-_KNOWN = ("ConnectTimeout", "HostName", "IdentityFile", "Port", "ProxyJump", "ServerAliveInterval",
+_KNOWN = ("ConnectTimeout", "HostName", "IdentityFile", "Port", "ProxyCommand", "ProxyJump", "ServerAliveInterval",
           "StrictHostKeyChecking", "User", "UserKnownHostsFile")  # fmt: skip
 
 
@@ -79,6 +80,8 @@ def _with(options: SshOptions, name: str, value: str, label: str) -> SshOptions:
             return replace(options, identity_file=options.identity_file or Path(value).expanduser())
         case "proxyjump":
             return replace(options, proxy_jump=options.proxy_jump or value)
+        case "proxycommand":
+            return replace(options, proxy_command=options.proxy_command or value)
         case "configfile":
             return replace(options, config_file=options.config_file or Path(value).expanduser())
         case "stricthostkeychecking":
