@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
 from collections import deque
 from collections.abc import Sequence
@@ -16,13 +15,11 @@ import asyncssh
 from fleetenv.errors import HostError, InputError, Unreachable
 from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
-from fleetenv.shell.transport import BACKLOG, WRITE_SIZE, ConnectionCut, Transport
+from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, WRITE_SIZE, ConnectionCut, Transport
 
 if TYPE_CHECKING:
     from fleetenv.shell.keys import KeyRing, PrivateKey
     from fleetenv.shell.settings import Settings
-
-_ALIVE_QUESTIONS = 3
 
 
 class _Login(asyncssh.SSHClient):
@@ -268,7 +265,7 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
     if settings.user is not None:
         given["username"] = settings.user
     if settings.proxy_command is not None:
-        given["proxy_command"] = _expanded(settings.proxy_command, settings)
+        given["proxy_command"] = settings.expanded(settings.proxy_command)
     try:
         return asyncssh.SSHClientConnectionOptions(
             host=settings.address,
@@ -284,25 +281,13 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
             connect_timeout=None,
             login_timeout=settings.connect_timeout,
             keepalive_interval=settings.keepalive,
-            keepalive_count_max=_ALIVE_QUESTIONS,
+            keepalive_count_max=ALIVE_QUESTIONS,
             **given,
         )
     except asyncssh.ConfigParseError as error:
         raise InputError(f"ssh configuration: {error}") from error
     except (ValueError, OSError) as error:
         raise InputError(f"the ssh settings of host '{settings.host}' cannot be used: {error}") from error
-
-
-def _expanded(command: str, settings: Settings) -> str:
-    """Put host, port and user in their places in a ProxyCommand, as ssh_config(5) has it."""
-    values = {
-        "h": settings.address,
-        "n": settings.address,
-        "p": str(settings.port or 22),
-        "r": settings.user or "",
-        "%": "%",
-    }
-    return re.sub("%(.)", lambda found: values.get(found[1], found[0]), command)
 
 
 def _paths(value: object) -> list[Path]:

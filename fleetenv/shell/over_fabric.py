@@ -16,7 +16,7 @@ import paramiko
 
 from fleetenv.errors import FleetenvError, InputError, Unreachable
 from fleetenv.shell.known_hosts import SYSTEM_FILES, KnownHosts
-from fleetenv.shell.transport import BACKLOG, ConnectionCut, Transport
+from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, ConnectionCut, Transport
 
 if TYPE_CHECKING:
     from fleetenv.shell.keys import KeyRing
@@ -85,9 +85,23 @@ class _Channel:
 class _Transport:
     """A [`Transport`][fleetenv.shell.transport.Transport] over fabric."""
 
-    def __init__(self, connections: Sequence[fabric.Connection], client: paramiko.Transport) -> None:
+    def __init__(self, connections: Sequence[fabric.Connection], client: paramiko.Transport, keepalive: float) -> None:
         self._connections = connections  # jump hosts' first
         self._client = client
+        self._keepalive = asyncio.create_task(self._keep_alive(keepalive)) if keepalive else None
+
+    async def _keep_alive(self, interval: float) -> None:
+        """Ask from time to time whether the host is there; paramiko's own keep-alive does not mind silence."""
+        while self._client.is_active():
+            await asyncio.sleep(interval)
+            asked = asyncio.to_thread(self._client.global_request, "keepalive@openssh.com", wait=True)
+            try:
+                async with asyncio.timeout(ALIVE_QUESTIONS * interval):
+                    await asked
+            except TimeoutError:
+                self._client.close()
+            except (paramiko.SSHException, OSError, EOFError):
+                return
 
     async def start(self, command: str) -> _Channel:
         return _Channel(await asyncio.to_thread(self._start, command), asyncio.get_running_loop())
@@ -103,6 +117,8 @@ class _Transport:
         return channel
 
     async def close(self) -> None:
+        if self._keepalive:
+            self._keepalive.cancel()
         for connection in reversed(self._connections):
             await asyncio.to_thread(connection.close)
 
@@ -148,7 +164,7 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
         if isinstance(error, asyncio.CancelledError):
             raise
         raise Unreachable(f"no answer from {settings.place} within {settings.connect_timeout:g} s") from error
-    return _Transport([connection for _, connection in connections], client)
+    return _Transport([connection for _, connection in connections], client, settings.keepalive)
 
 
 _Chain = list[tuple["Settings", fabric.Connection]]
@@ -163,12 +179,14 @@ def _chain(settings: Settings, ring: KeyRing, chain: _Chain | None = None) -> _C
     if not chain and via and via != "none":
         for stop in settings.jumps(via):
             chain = _chain(stop, ring, chain)
+    # fabric itself would take any %p for 22
+    proxy = settings.expanded(settings.proxy_command) if settings.proxy_command else None
     connection = fabric.Connection(
         settings.address,
         user=settings.user,
         port=settings.port,
         config=fabric.Config(ssh_config=ssh_config, lazy=True),
-        gateway=chain[-1][1] if chain else settings.proxy_command or said.get("proxycommand") or False,
+        gateway=chain[-1][1] if chain else proxy or said.get("proxycommand") or False,
         forward_agent=False,
         connect_kwargs=_how_to_log_in(settings, ring, said.get("identityfile", [])),
     )
@@ -242,7 +260,6 @@ def _open(connection: fabric.Connection, settings: Settings) -> paramiko.Transpo
         raise Unreachable(f"{settings.place}: {_why_not(error, connection)}") from error
     client = connection.transport
     assert isinstance(client, paramiko.Transport)
-    client.set_keepalive(int(settings.keepalive))
     return client
 
 

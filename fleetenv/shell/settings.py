@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -122,6 +124,12 @@ class Settings:
     def place(self) -> str:
         """Where the host is, as messages say it."""
         return self.address if self.port in (None, 22) else f"{self.address} port {self.port}"
+
+    def expanded(self, command: str) -> str:
+        """Put host, port and user in their places in a ProxyCommand, as ssh_config(5) has it."""
+        user = self.user or getpass.getuser()
+        values = {"h": self.address, "n": self.address, "p": str(self.port or 22), "r": user, "%": "%"}
+        return re.sub("%(.)", lambda found: values.get(found[1], found[0]), command)
 
     def becoming(self, become: bool | None = None, user: str | None = None, method: str | None = None) -> Become | None:
         """Return whom to become, given what a task says (None: nothing); None when nobody.

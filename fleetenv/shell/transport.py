@@ -11,6 +11,10 @@ BACKLOG = 1024 * 1024
 """Bytes that a channel holds for a reader; then the host has to wait."""
 
 
+ALIVE_QUESTIONS = 3
+"""How often a silent host is asked whether it is there, until it counts as lost."""
+
+
 class ConnectionCut(Exception):
     """The connection under a channel broke; the text says how."""
 

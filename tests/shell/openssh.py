@@ -69,9 +69,9 @@ def start_sshd(folder: Path, extra: str = "") -> Sshd:
     shutil.copy(folder / "id_ed25519.pub", folder / "authorized_keys")
     port = free_port()
     (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\nUsePAM no\n"
+        f"{extra}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\nUsePAM no\n"
         f"AuthorizedKeysFile {folder}/authorized_keys .ssh/authorized_keys\nStrictModes no\nPermitRootLogin yes\n"
-        f"MaxStartups 200\nLogLevel ERROR\n{extra}\n"
+        f"MaxStartups 200\nLogLevel ERROR\n"
     )
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")

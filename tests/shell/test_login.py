@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -208,6 +210,50 @@ async def test_through_a_jump_host(settings: Settings, sshd: Sshd, account: Acco
         assert "jump host" in await reason(replace(through, known_hosts=sshd.settings().known_hosts))
     finally:
         stop_sshd(bastion)
+
+
+async def test_hosts_share_the_connection_to_their_jump_host(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+    if settings.transport == "fabric":
+        pytest.skip("paramiko connects to a jump host once for each host behind it")
+    first, second = (start_sshd(tmp_path / name, "LogLevel VERBOSE") for name in ("first", "second"))
+    try:
+        key = (sshd.folder / "authorized_keys").read_text()
+        for server in (first, second):
+            (server.folder / "authorized_keys").write_text(key)
+        (tmp_path / "known").write_text("".join(each.known_hosts.read_text() for each in (sshd, first, second)))
+        via = f"root@127.0.0.1:{first.port},root@127.0.0.1:{second.port}"
+        through = replace(settings, proxy_jump=via, known_hosts=(tmp_path / "known",))
+        for _ in range(2):  # again, after the last one has left
+            connections = await asyncio.gather(*(connect(through) for _ in range(10)))
+            assert [await whoami(connection) for connection in connections] == ["root"] * 10
+            await asyncio.gather(*(connection.close() for connection in connections))
+        for server in (first, second):
+            assert (server.folder / "log").read_text().count("Accepted publickey") == 2
+    finally:
+        for server in (first, second):
+            stop_sshd(server)
+
+
+async def test_through_a_proxy_command(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+    script = "import socket,sys,threading,os\ns=socket.create_connection((sys.argv[1],int(sys.argv[2])))\n"
+    script += "def up():\n  while d:=os.read(0,65536): s.sendall(d)\nthreading.Thread(target=up,daemon=True).start()\n"
+    script += "while d:=s.recv(65536): os.write(1,d)\n"
+    (tmp_path / "proxy.py").write_text(script)
+    command = f"{sys.executable} {tmp_path}/proxy.py %h %p"
+    async with await connect(replace(settings, proxy_command=command)) as connection:
+        assert await whoami(connection) == "root"
+
+
+async def test_a_host_that_falls_silent_is_lost(settings: Settings) -> None:
+    async with await connect(replace(settings, keepalive=0.2)) as connection:
+        (answer,) = await connection.talk([Run("ps -o ppid= -p $PPID; echo $PPID")])
+        daemon = int(answer.text.split()[1])
+        os.kill(daemon, signal.SIGSTOP)
+        try:
+            with pytest.raises(Unreachable, match="connection was lost"):
+                await asyncio.wait_for(connection.talk([Run("true")]), 10)
+        finally:
+            os.kill(daemon, signal.SIGCONT)
 
 
 async def test_many_at_once(settings: Settings) -> None:

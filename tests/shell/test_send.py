@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from openssh import Sshd
 
-from fleetenv.errors import TaskFailed
+from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.remote import Run, Send
 from fleetenv.shell import Connection, Settings, connect
 
@@ -75,6 +75,24 @@ async def test_a_cut_transfer_is_resumed(settings: Settings, source: Path, targe
         assert connection.bytes_sent < 10_000_000 - there + 10_000
     assert list(target.parent.iterdir()) == [target]
     assert target.read_bytes() == source.read_bytes()
+
+
+async def test_a_small_file_that_is_cut_is_not_put_in_place(settings: Settings, target: Path) -> None:
+    if settings.transport == "local":
+        pytest.skip("a local shell has no connection")
+    target.write_text("old")
+    async with await connect(settings) as connection:
+        (answer,) = await connection.talk([Run("ps -o ppid= -p $$")])
+        kill = f"(sleep 0.3; kill -9 {answer.text.strip()}) & exec cat >/dev/null"
+        with pytest.raises(Unreachable):
+            await connection.talk(
+                [Run(kill, stdin=b"x"), Send(b"new" * 10, str(target)), Run("sleep 1; cat", b"x" * 50_000_000)]
+            )
+    async with await connect(settings) as connection:
+        kill = "sid=$(ps -o ppid= -p $$); (sleep 0.2; kill -9 $sid) & sleep 0.1"
+        with pytest.raises(Unreachable):
+            await connection.talk([Run(kill), Send(b"new" * 20_000_000, str(target))])
+    assert target.read_bytes() in (b"old", b"new" * 10)
 
 
 async def test_a_partial_file_that_is_not_ours_is_not_continued(
