@@ -30,6 +30,9 @@ USER = getpass.getuser()
 
 LOG = "lab.log"
 
+SERVER = "fleetenv.lab.embedded_server"
+"""The module that the hosts' process runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostFolder:
@@ -71,20 +74,20 @@ class HostFolder:
             "LANG": "C.UTF-8",
         }
 
-    def write(self, key: KeyPair, host_key: KeyPair, gpus: Gpus | None) -> None:
-        """Make the folder of a fresh host."""
+    def write(self, authorized_key: str, gpus: Gpus | None) -> KeyPair:
+        """Make what is not there yet, and return the host's key."""
         for name in ("bin", "home", "tmp"):
-            (self.root / name).mkdir(parents=True)
+            (self.root / name).mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
-        host_key.write_private(self.host_key)
-        (self.root / "authorized_key").write_text(key.public + "\n")
+        (self.root / "authorized_key").write_text(f"{authorized_key}\n")
         self.write_program("hostname", f"#!/bin/sh\n# Simulated by fleetenv lab.\n{sh('echo', self.name)}\n")
         self.write_gpus(gpus)
+        return KeyPair.read_or_generate(self.host_key)
 
     def write_gpus(self, gpus: Gpus | None) -> None:
-        """Exchange the simulated GPUs. Without any, a real nvidia-smi of this machine is not shown either."""
+        """Exchange the simulated GPUs; None: none are simulated, and the host shows what this machine has."""
         if gpus is None:
-            self.write_program("nvidia-smi", "#!/bin/sh\necho 'nvidia-smi: not found' >&2\nexit 127\n")
+            (self.root / "bin/nvidia-smi").unlink(missing_ok=True)
         else:
             self.write_program("nvidia-smi", nvidia_smi.program(gpus))
 
@@ -136,30 +139,26 @@ class EmbeddedHost:
         return Completed(done.returncode, done.stdout, done.stderr)
 
     def set_gpus(self, gpus: Gpus | None) -> None:
-        """Exchange the simulated GPUs; None: there is no nvidia-smi."""
+        """Exchange the simulated GPUs; None: none are simulated."""
         self.folder.write_gpus(gpus)
 
 
 def prepare(folder: Path, hosts: int | Sequence[str], gpus: Gpus | Mapping[str, Gpus] | None) -> list[EmbeddedHost]:
-    """Write keys and folders of fresh hosts into `folder`; nothing runs yet.
+    """Write keys and folders of hosts into `folder`, keeping what is there; nothing runs yet.
 
     Raises:
-        InputError: the folder already holds a lab, or the names cannot be used.
+        InputError: the names cannot be used.
     """
     names = fleet.host_names(hosts)
     folder = folder.resolve()
-    if (folder / "hosts").exists():
-        raise InputError(f"{folder} already holds a lab")
     folder.mkdir(parents=True, exist_ok=True)
-    key = KeyPair.generate()
-    key.write_private(folder / fleet.PRIVATE_KEY)
+    private_key = folder / fleet.PRIVATE_KEY
+    public_key = KeyPair.read_or_generate(private_key).public
     made = []
     for name in names:
         home = HostFolder(folder / "hosts" / name)
-        host_key = KeyPair.generate()
-        home.write(key, host_key, gpus.get(name) if isinstance(gpus, Mapping) else gpus)
-        variables = {"lab_root": str(home.root)}
-        made.append(EmbeddedHost(home, folder / fleet.PRIVATE_KEY, host_key, variables=variables))
+        host_key = home.write(public_key, gpus.get(name) if isinstance(gpus, Mapping) else gpus)
+        made.append(EmbeddedHost(home, private_key, host_key, variables={"lab_root": str(home.root)}))
     return made
 
 
@@ -171,10 +170,12 @@ def serve(folder: Path, hosts: Sequence[EmbeddedHost], *, detached: bool = False
     """
     package = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": f"{package}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, "-m", "fleetenv.lab.embedded_server", str(folder.resolve())]
+    command = [sys.executable, "-m", SERVER, str(folder.resolve())]
+    command += ["--detached"] if detached else []
+    command += [host.name for host in hosts]
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--detached"] if detached else command,
+            command,
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

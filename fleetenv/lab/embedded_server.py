@@ -1,6 +1,6 @@
 """The process that embedded lab hosts live in: one asyncssh server a host, on loopback, that runs real programs.
 
-    python -m fleetenv.lab.embedded_server FOLDER [--detached]
+    python -m fleetenv.lab.embedded_server FOLDER [--detached] HOST...
 
 FOLDER holds what `fleetenv.lab.embedded` wrote. Once all hosts listen, their ports are printed as one line of JSON.
 The process ends when its stdin does (`--detached`: on SIGTERM), and with it everything that was started on the hosts.
@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncssh
@@ -60,15 +61,15 @@ class _Server(asyncssh.SSHServer):
         return dest_host in ("127.0.0.1", "localhost")
 
 
-async def _serve(folder: Path, detached: bool) -> None:
+async def _serve(folder: Path, names: Sequence[str], detached: bool) -> None:
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     loop.add_signal_handler(signal.SIGCHLD, _reap_orphans)
     ports = {}
-    for path in sorted((folder / "hosts").iterdir()):
-        host = HostFolder(path)
+    for name in names:
+        host = HostFolder(folder / "hosts" / name)
         acceptor = await asyncssh.listen(
             "127.0.0.1",
             0,
@@ -79,7 +80,7 @@ async def _serve(folder: Path, detached: bool) -> None:
             x11_forwarding=False,
             line_editor=False,
         )
-        ports[path.name] = acceptor.get_port()
+        ports[name] = acceptor.get_port()
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
     if not detached:
@@ -121,11 +122,12 @@ def main() -> None:
     """Serve until told to end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("hosts", nargs="+")
     parser.add_argument("--detached", action="store_true")
     options = parser.parse_args()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        asyncio.run(_serve(options.folder, options.detached))
+        asyncio.run(_serve(options.folder, options.hosts, options.detached))
     finally:
         _end_all()
 

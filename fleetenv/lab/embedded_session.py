@@ -209,9 +209,10 @@ class _Input:
             self._hold()
             return
         loop.remove_writer(self._descriptor)
-        self._release()
         if self._ending:
             self.close()
+        else:
+            self._release()  # last: it may bring more data, and the end, before it returns
 
     def _hold(self) -> None:
         if not self._paused and len(self._unwritten) > _MOST_UNWRITTEN:

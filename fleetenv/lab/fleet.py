@@ -12,7 +12,7 @@ import yaml
 
 from fleetenv.errors import InputError
 from fleetenv.lab.nvidia_smi import Gpus
-from fleetenv.remote import Completed
+from fleetenv.remote import Completed, sh
 
 INVENTORY = "inventory.yml"
 KNOWN_HOSTS = "known_hosts"
@@ -58,7 +58,7 @@ class Host(Protocol):
         """Run POSIX sh text on the host, without SSH."""
 
     def set_gpus(self, gpus: Gpus | None) -> None:
-        """Exchange the simulated GPUs; None: there is no nvidia-smi."""
+        """Exchange the simulated GPUs; None: none are simulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,18 @@ class KeyPair:
         key = asyncssh.generate_private_key("ssh-ed25519")
         return cls(key.export_private_key(), key.export_public_key().decode().strip())
 
-    def write_private(self, path: Path) -> None:
-        """Write the private half as ssh wants it: readable by its owner alone."""
+    @classmethod
+    def read_or_generate(cls, path: Path) -> KeyPair:
+        """Return the key whose halves are `path` and `path.pub`; make it if it is not there."""
+        if path.exists():
+            return cls(path.read_bytes(), path.with_name(f"{path.name}.pub").read_text().strip())
+        key = cls.generate()
+        key.write(path)
+        return key
+
+    def write(self, path: Path) -> None:
+        """Write the private half to `path`, readable by its owner alone as ssh wants it, the public one beside it."""
+        path.with_name(f"{path.name}.pub").write_text(f"{self.public}\n")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(self.private)
@@ -134,7 +144,7 @@ def inventory(folder: Path, hosts: Iterable[Host]) -> str:
     shared = {
         "ansible_user": user,
         "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={_quoted(folder / KNOWN_HOSTS)} -o IdentitiesOnly=yes",
+        "ansible_ssh_common_args": sh("-o", f"UserKnownHostsFile={_quoted(folder / KNOWN_HOSTS)}"),
     }
     document = {"all": {"hosts": entries, "vars": shared}}
     return "# Disposable hosts of a fleetenv lab; their GPUs are simulated.\n" + yaml.safe_dump(

@@ -228,7 +228,7 @@ class NamespaceFleet:
         self.folder.mkdir(parents=True, exist_ok=True)
         key = KeyPair.generate()
         private_key = self.folder / fleet.PRIVATE_KEY
-        key.write_private(private_key)
+        key.write(private_key)
         switch = _start_switch(stack)
         number = _reserve_subnet(switch)
         network = IPv4Network(f"10.213.{number}.0/24")
@@ -279,8 +279,7 @@ class NamespaceFleet:
         """Write the files that a host has from the start, at their paths under `seed`."""
         (seed / "etc/ssh").mkdir(parents=True)
         (seed / "etc/ssh/sshd_config").write_text(_SSHD_CONFIG)
-        (seed / "etc/ssh/ssh_host_ed25519_key").write_bytes(host.host_key.private)
-        (seed / "etc/ssh/ssh_host_ed25519_key.pub").write_text(host.host_key.public + "\n")
+        host.host_key.write(seed / "etc/ssh/ssh_host_ed25519_key")
         (seed / "etc/hostname").write_text(host.name + "\n")
         (seed / "etc/hosts").write_text(
             "127.0.0.1 localhost\n" + "".join(f"{peer.address} {peer.name}\n" for peer in self.hosts)

@@ -92,7 +92,7 @@ def program(gpus: Gpus) -> str:
     head = "#!/bin/sh\n# Simulated by fleetenv lab: no GPU, no driver.\n"
     if gpus.fault is not None:
         message, status = _failure(gpus)
-        return f"{head}echo {sh(message)}\necho {sh(SIMULATED)}\nexit {status}\n"
+        return f"{head}echo {sh(SIMULATED)} >&2\nprintf '%s\\n' {sh(message)}\nexit {status}\n"
     return head + _ANSWERS.format(
         xml=xml(gpus),
         list=_list(gpus),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -59,7 +60,14 @@ async def test_signals_reach_the_process(fleet):
 def test_thirty_megabytes_go_over_unharmed(fleet):
     data = os.urandom(30 << 20)
     done = ssh(fleet, "gpu01", "cat >big; cat big", stdin=data)
-    assert done.stdout == data
+    assert len(done.stdout) == len(data)
+    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(data).digest()
+
+
+def test_the_end_of_input_never_overtakes_its_data(fleet):
+    data = os.urandom(3 << 20)
+    for _ in range(10):
+        assert int(ssh(fleet, "gpu01", "cat >big; wc -c <big", stdin=data).stdout) == len(data)
 
 
 def test_a_slow_reader_gets_all(fleet):
