@@ -238,6 +238,7 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
             prefix=self.prefix,
             name=self._title,
             keep=self.keep,
+            seen=found.generation if isinstance(found.generation, str) else "",
             runtime=packed.name if packed else "",
             runtime_sha256=packed.sha256 if packed else "",
             runtime_version=packed.version if packed else rattler_version(),

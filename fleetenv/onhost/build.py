@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tarfile
 import time
@@ -41,6 +42,7 @@ class Request:
     prefix: str
     name: str
     keep: int = 2
+    seen: str = ""  # the generation that was current when the controller decided to build
     runtime: str = ""  # the archive of py-rattler under PREFIX/.fleetenv; empty: installed there by pip
     runtime_sha256: str = ""
     runtime_version: str = ""
@@ -78,6 +80,9 @@ def build(request: Request) -> list[str]:
     generations = Generations(prefix, request.name)
     with generations.locked():
         generations.clean_unfinished()
+        present = generations.current()
+        if present and present.name != request.seen and present.name.endswith(f"-{request.digest}"):
+            return [f"another fleetenv has built {present.name} meanwhile"]
         use_runtime(request)
         from . import packages  # py-rattler is there only now
 
@@ -109,18 +114,20 @@ def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> 
 
     prefix = Path(request.prefix)
     pip = [wheels.Wheel(**wheel) for wheel in request.wheels]  # type: ignore[arg-type]  # fields checked by the sender
-    progress = Progress(len(records) + len(pip) + 2)
+    progress = Progress(len(records) + len(pip) + 1)
     routes = request.routes or [route(condarc_channels(prefix), {str(record.channel) for record in records})]
     notes = packages.install(records, generation, prefix / "pkgs", routes, progress)
-    progress.done = len(records)
+    progress.reach(len(records))
     lib = interpreter.library(generation)
     if lib:
         interpreter.pin(generation, lib)
+        interpreter.claim(lib)
         if pip:
             wheels.install(pip, request.pip_options, generation, lib, prefix, progress)
-        progress.step("compiling to byte-code", 0)
+            progress.reach(len(records) + len(pip))
+        progress.doing("compiling to byte-code")
         interpreter.compile_all(generation, lib)
-        progress.step("checking")
+        progress.doing("checking")
         interpreter.check(generation)
         if pip:
             wheels.check(pip, generation, lib, prefix)
@@ -169,22 +176,46 @@ def _stamp(generation: Path, digest: str) -> None:
 
 
 def use_runtime(request: Request) -> None:
-    """Make py-rattler importable: unpack the archive that was sent, once a host, checked by its hash."""
+    """Make py-rattler importable, from a folder of our own; once a host. Old versions of ours are removed."""
     folder = Path(request.prefix) / ".fleetenv"
     unpacked = folder / f"py-rattler-{request.runtime_version}"
     if not (unpacked / "rattler" / "__init__.py").is_file():
-        archive = folder / request.runtime
-        sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-        if sha256 != request.runtime_sha256:
-            archive.unlink()
-            raise Failure(f"{archive} has sha256 {sha256[:12]}..., not {request.runtime_sha256[:12]}...; apply again")
+        for old in (*folder.glob(".unpacking-*"), *folder.glob("py-rattler-*/")):
+            remove(old)
         draft = folder / f".unpacking-{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        with tarfile.open(archive) as tar:
-            tar.extractall(draft)  # noqa: S202  # our own archive, its hash checked
+        if request.runtime:
+            _unpack_runtime(folder / request.runtime, request.runtime_sha256, draft)
+        else:
+            _download_runtime(request, draft)
         draft.rename(unpacked)
-        archive.unlink()
+    for old in folder.glob("builder-*.pyz"):
+        if old != Path(sys.argv[0]):
+            old.unlink()
     sys.path.insert(0, str(unpacked))
+
+
+def _unpack_runtime(archive: Path, wanted: str, folder: Path) -> None:
+    """Unpack what the controller has sent."""
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if sha256 != wanted:
+        archive.unlink()
+        raise Failure(f"{archive} has sha256 {sha256[:12]}..., not {wanted[:12]}...; apply again")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder)  # noqa: S202  # our own archive, its hash checked
+    archive.unlink()
+
+
+def _download_runtime(request: Request, folder: Path) -> None:
+    """Let Miniconda's pip fetch the controller's version, for an architecture that the controller has none for."""
+    command = [str(Path(request.prefix, "bin", "python")), "-I", "-m", "pip", "install", "--quiet", "--no-deps"]
+    command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input", "--target", str(folder)]
+    done = subprocess.run(
+        [*command, f"py-rattler=={request.runtime_version}"], capture_output=True, check=False, close_fds=False,
+        stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
+    )  # fmt: skip
+    if done.returncode:
+        reason = (done.stderr.strip() or "pip failed").splitlines()[-1]
+        raise Failure(f"cannot get py-rattler {request.runtime_version} for this architecture with pip: {reason}")
 
 
 def _register(link: Path, *, registered: bool) -> None:

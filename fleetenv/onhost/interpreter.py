@@ -48,6 +48,17 @@ def pin(generation: Path, lib: Path) -> None:
     (lib / "site-packages" / "fleetenv.pth").write_text(_PTH)
 
 
+def claim(lib: Path) -> None:
+    """Mark every Python distribution that is there now as conda's: some packages say pip put it there, at their build.
+
+    What pip installs later then stands out. The mark is written anew, not through the package cache's hard link.
+    """
+    for mark in lib.glob("site-packages/*.dist-info/INSTALLER"):
+        if mark.read_text(encoding="utf-8", errors="replace").strip() in ("pip", "uv"):
+            mark.unlink()
+            mark.write_text("conda\n")
+
+
 def compile_all(generation: Path, lib: Path) -> None:
     """Compile all modules to byte-code: users who cannot write here would otherwise do so at each start.
 

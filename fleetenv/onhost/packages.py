@@ -64,7 +64,7 @@ def install(
                 break
             shutil.rmtree(generation)
             generation.mkdir()
-            progress.done = 0
+            progress.reach(0)
         else:
             return [f"{failure}; the next mirror was used" for failure in failures]
     raise Failure("; ".join(dict.fromkeys(failures)))

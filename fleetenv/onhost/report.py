@@ -23,11 +23,16 @@ class Progress:
         self._last = 0.0
         self._lock = threading.Lock()
 
-    def step(self, text: str, steps: int = 1) -> None:
+    def step(self, text: str) -> None:
         """Say that something was done."""
         with self._lock:
-            self.done = min(self.done + steps, self.total)
+            self.done = min(self.done + 1, self.total)
             self._say(text, always=self.done == self.total)
+
+    def reach(self, done: int) -> None:
+        """Say nothing, but count so many steps as done."""
+        with self._lock:
+            self.done = done
 
     def doing(self, text: str) -> None:
         """Say what is being done, while it is."""

@@ -8,6 +8,7 @@ import pytest
 
 from fleetenv.lab.channel import LabChannel, build_channel
 from fleetenv.lab.installer import build_installer
+
 from .machine import Machine, Project, install
 
 
