@@ -171,7 +171,7 @@ def test_a_damaged_runtime_is_noticed(miniconda: Path, project: Project, tmp_pat
     step = builder(machine, task)
     archive = next((machine.prefix / ".fleetenv").glob("py-rattler-*.tar.gz"))
     archive.write_bytes(archive.read_bytes()[:-100])
-    with pytest.raises(TaskFailed, match="has sha256 .*; apply again"):
+    with pytest.raises(TaskFailed, match=r"has sha256 .*; apply again"):
         machine.take(step)
     machine.apply(task)
 
