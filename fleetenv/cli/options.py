@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetenv.errors import InputError, Location
-from fleetenv.source import SourceMap, SourceText, Value, parse_yaml, read_yaml
+from fleetenv.errors import InputError
+from fleetenv.source import Value
 
 if TYPE_CHECKING:
     from fleetenv.inventory import Inventory
@@ -101,10 +100,9 @@ def read_extra_variables(options: argparse.Namespace) -> Mapping[str, Value]:
     Raises:
         InputError: a text that is neither `key=value`, nor a mapping, nor the name of a file that holds one.
     """
-    variables: dict[str, Value] = {}
-    for text in options.extra_vars:
-        variables.update(_variables(text))
-    return variables
+    from fleetenv.playbook import parse_extra_vars
+
+    return parse_extra_vars(options.extra_vars)
 
 
 def read_settings(options: argparse.Namespace, pattern: str) -> list[Settings]:
@@ -113,6 +111,7 @@ def read_settings(options: argparse.Namespace, pattern: str) -> list[Settings]:
     Raises:
         InputError: no host matches, or a host's connection variables cannot be used.
     """
+    from fleetenv.playbook import FleetVariables, Templates
     from fleetenv.shell import Settings
 
     inventory = read_inventory(options).beside(Path.cwd())
@@ -120,11 +119,10 @@ def read_settings(options: argparse.Namespace, pattern: str) -> list[Settings]:
     if not hosts:
         limited = f" and --limit '{options.limit}'" if options.limit else ""
         raise InputError(f"no host matches '{pattern}'{limited}", hint="'fleetenv inventory --graph' shows them all")
-    extra = read_extra_variables(options)
-    variables = [{**inventory.variables(host.name), **extra} for host in hosts]
-    Settings.from_variables(hosts[0].name, variables[0])  # before any password is asked for
+    fleet = FleetVariables(inventory, Templates(), extra=read_extra_variables(options))
+    Settings.from_variables(hosts[0].name, fleet[hosts[0].name])  # before any password is asked for
     defaults = read_defaults(options)
-    return [Settings.from_variables(host.name, each, defaults) for host, each in zip(hosts, variables, strict=True)]
+    return [Settings.from_variables(host.name, fleet[host.name], defaults) for host in hosts]
 
 
 def key_ring() -> KeyRing:
@@ -149,34 +147,6 @@ def _password(file: Path | None, prompt: str, *, ask: bool) -> str | None:
     if not sys.stdin.isatty():
         raise InputError("there is no terminal to ask for a password on", hint="give its file, see --help")
     return getpass.getpass(prompt)
-
-
-def _variables(text: str) -> Mapping[str, Value]:
-    if text.startswith("@"):
-        value = read_yaml(Path(text[1:]).expanduser())
-    elif text.lstrip().startswith(("{", "[")):
-        value = parse_yaml(text, "-e")
-    else:
-        return _pairs(text)
-    if value is None:
-        return {}
-    if not isinstance(value, SourceMap):
-        raise InputError(f"-e {text}: this is not a mapping of names to values")
-    return value
-
-
-def _pairs(text: str) -> Mapping[str, Value]:
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise InputError(f"-e {text}: {error}") from error
-    pairs: dict[str, Value] = {}
-    for word in words:
-        name, sign, value = word.partition("=")
-        if not sign or not name.isidentifier():
-            raise InputError(f"-e {text}: '{word}' is not key=value", hint="or @FILE, or a mapping in braces")
-        pairs[name] = SourceText(value, Location("-e", 1, 1))
-    return pairs
 
 
 def _count(text: str) -> int:

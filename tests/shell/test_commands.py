@@ -54,6 +54,14 @@ def test_ping_tells_who_answers(lab: Path, account: Account) -> None:
     assert all(line.endswith("1 round trip") for line in lines)
 
 
+def test_connection_variables_may_be_templates(lab: Path) -> None:
+    done = fleetenv("ping", "gpu01", "-i", lab, "-e", "login=root", "-e", "ansible_user='{{ login }}'")
+    assert done.stdout.startswith("gpu01 | ok: root"), done
+    done = fleetenv("ping", "gpu01", "-i", lab, "-e", "ansible_user='{{ nobody_said }}'")
+    assert done.returncode == 1
+    assert "nobody_said" in done.stderr
+
+
 def test_ping_tells_who_does_not_answer_and_why(lab: Path) -> None:
     done = fleetenv("ping", "all", "-i", lab)
     assert done.returncode == 4
@@ -117,7 +125,7 @@ def test_a_terminal_gets_no_escapes_from_a_host(lab: Path) -> None:
         (["ping", "up", "-K"], "there is no terminal to ask for a password on"),
         (["ping", "up", "--ssh-common-args", "-o ForwardX=yes"], "the ssh option 'ForwardX' is not supported"),
         (["ping", "up", "-f", "0"], "'0' is not a number above 0"),
-        (["ping", "up", "-e", "novalue"], "key=value"),
+        (["ping", "up", "-e", "novalue"], "write key=value"),
         (["ping", "up", "-e", "@/no/file"], "cannot read /no/file"),
         (["ping", "up", "-b", "--become-method", "magic"], "'magic' is not supported; one of sudo"),
         (["ping", "up", "-e", "ansible_ssh_private_key_file=/no/key"], "cannot read the private key /no/key"),
