@@ -44,7 +44,13 @@ class Relay(Sink):
 
 
 def make_fleet(
-    options: argparse.Namespace, sink: Sink, *, check_mode: bool, diff: bool = False, relock: bool = False
+    options: argparse.Namespace,
+    sink: Sink,
+    *,
+    check_mode: bool,
+    survey: bool = False,
+    diff: bool = False,
+    relock: bool = False,
 ) -> Fleet:
     """Read everything that the command line names, and check all that can be checked before a host is touched.
 
@@ -57,6 +63,7 @@ def make_fleet(
     ring = key_ring()
     choices = Options(
         check_mode=check_mode,
+        survey=survey,
         diff=diff,
         forks=options.forks,
         limit=options.limit,

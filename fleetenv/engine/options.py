@@ -14,6 +14,7 @@ class Options:
     """How a playbook is to be run. Times are in seconds."""
 
     check_mode: bool = False
+    survey: bool = False  # with check_mode: a state that cannot be brought about does not end the look at its host
     diff: bool = False
     forks: int = 64
     limit: str | None = None

@@ -16,6 +16,7 @@ from fleetenv.engine.perform import Errand, Result, perform
 from fleetenv.engine.plan import Item, Planner
 from fleetenv.errors import InputError, Unreachable
 from fleetenv.events import Event, HostLost, Progress, Status, TaskFinished, TaskRef, TaskStarted
+from fleetenv.modules.base import StateModule
 from fleetenv.playbook.model import Block, Entry, FlushHandlers, Task
 from fleetenv.source import Value
 
@@ -208,11 +209,15 @@ class Walk:
             self._report(None, ref, Result(Status.SKIPPED), seconds, ignored=False)
         if any(each.status is Status.CHANGED for each in results):
             self._notify(task)
-        if any(each.failed for each in results) and not ignored:
+        if any(each.failed for each in results) and not ignored and not self._only_looked(items):
             if not self._rescuers and self._fatal(task):
                 self._batch.abort()
             raise TaskFault(task, registered)
         return registered
+
+    def _only_looked(self, items: Sequence[Item | None]) -> bool:
+        """Whether this is a survey and the task compares states: what follows can be looked at all the same."""
+        return self._options.survey and all(item and isinstance(item.module, StateModule) for item in items)
 
     def _registered(self, task: Task, results: list[Result], items: Sequence[Item | None]) -> dict[str, Value]:
         if task.loop is None:
