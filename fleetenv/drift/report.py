@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from fleetenv.events import TaskRef
-from fleetenv.state import Difference, Leaf
+from fleetenv.state import Content, Difference, Leaf
 
 
 class Verdict(StrEnum):
@@ -50,6 +50,14 @@ class Cell:
     differences: tuple[Difference, ...] = ()
     msg: str = ""
     simulated: bool = False  # what was seen is of fleetenv's lab, not of hardware
+
+    @property
+    def essential(self) -> tuple[Difference, ...]:
+        """Differences without those that only follow: of a thing that is not there, its absence and its content."""
+        absent = any(each.key == "state" and each.found == "absent" for each in self.differences)
+        if not absent:
+            return self.differences
+        return tuple(each for each in self.differences if each.key == "state" or isinstance(each.wanted, Content))
 
 
 @dataclass(frozen=True, slots=True)

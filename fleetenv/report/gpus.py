@@ -15,6 +15,7 @@ from rich.text import Text
 from fleetenv.errors import HostError
 from fleetenv.gpu.diagnosis import Problem, Severity, driver_problem, health_problems
 from fleetenv.gpu.states import GpuHost
+from fleetenv.report.console import counted
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import visible_line
 
@@ -116,7 +117,7 @@ def _total(answers: Mapping[str, Answer]) -> Text:
     hosts: Sequence[GpuHost] = [answer for answer in answers.values() if isinstance(answer, GpuHost)]
     count = sum(len(host.gpus) for host in hosts)
     troubled = sum(any(each.severity is not Severity.NOTE for each in problems(host)) for host in hosts)
-    words = [f"{count} GPU{'' if count == 1 else 's'} on {len(hosts)} host{'' if len(hosts) == 1 else 's'}"]
+    words = [f"{counted(count, 'GPU')} on {counted(len(hosts), 'host')}"]
     words += [f"{troubled} with problems"] if troubled else []
     words += [f"{len(answers) - len(hosts)} unreachable"] if len(hosts) < len(answers) else []
     if any(host.simulated for host in hosts):

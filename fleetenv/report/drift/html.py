@@ -120,7 +120,7 @@ def _parted(cell: Cell) -> tuple[list[Difference], list[tuple[str, list[str]]]]:
     """Part what differs into values, and contents of files as lines of unified diffs."""
     values: list[Difference] = []
     contents: list[tuple[str, list[str]]] = []
-    for each in cell.differences:
+    for each in cell.essential:
         lines = unified_diff(each)
         if lines:
             contents.append((each.key, lines))
@@ -130,7 +130,7 @@ def _parted(cell: Cell) -> tuple[list[Difference], list[tuple[str, list[str]]]]:
 
 
 def _keys(cell: Cell) -> Iterator[str]:
-    return (each.key for each in cell.differences)
+    return (each.key for each in cell.essential)
 
 
 def _title(item: Item) -> str:

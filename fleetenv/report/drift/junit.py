@@ -53,7 +53,7 @@ def _case(item: Item, cell: Cell, host: str) -> str:
         return f"{head}><skipped/></testcase>"
     if not cell.verdict.is_finding:
         return f"{head}/>"
-    short = cell.msg or f"differs: {', '.join(each.key for each in cell.differences)}".removesuffix(": ")
+    short = cell.msg or f"differs: {', '.join(each.key for each in cell.essential)}".removesuffix(": ")
     kind = "drift" if cell.verdict is Verdict.DRIFT else "failed"
     return f"{head}><failure type={_attribute(kind)} message={_attribute(short)}>{_body(cell)}</failure></testcase>"
 
@@ -61,7 +61,7 @@ def _case(item: Item, cell: Cell, host: str) -> str:
 def _body(cell: Cell) -> str:
     lines = ["simulated"] if cell.simulated else []
     lines += [visible(cell.msg)] if cell.msg else []
-    for difference in cell.differences:
+    for difference in cell.essential:
         content = unified_diff(difference)
         if content:
             lines += content

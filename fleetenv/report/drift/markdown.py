@@ -48,7 +48,7 @@ def _findings(report: DriftReport) -> Iterator[str]:
         for number, cell in host.findings:
             item = report.items[number]
             rows += _rows(name, item, cell)
-            for difference in cell.differences:
+            for difference in cell.essential:
                 lines = unified_diff(difference)
                 if lines:
                     contents += ["", f"{name}, {_title(item)}: {_escaped(difference.key)}", "", *_fenced(lines)]
@@ -59,10 +59,10 @@ def _findings(report: DriftReport) -> Iterator[str]:
 
 def _rows(host: str, item: Item, cell: Cell) -> Iterator[str]:
     title = _title(item) + (" (simulated)" if cell.simulated else "")
-    if cell.verdict is Verdict.FAILED or not cell.differences:
+    if cell.verdict is Verdict.FAILED or not cell.essential:
         what = _code(visible_line(cell.msg)) if cell.msg else "failed" if cell.verdict is Verdict.FAILED else "differs"
         yield f"| {host} | {title} | {what} | | |"
-    for each in cell.differences:
+    for each in cell.essential:
         wanted, found = _code(value_text(each.wanted)), _code(value_text(each.found))
         yield f"| {host} | {title} | {_code(visible_line(each.key))} | {wanted} | {found} |"
 

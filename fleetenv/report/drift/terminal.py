@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Uneven, Verdict
+from fleetenv.report.console import counted
 from fleetenv.report.difference import unified_diff, value_text
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import visible, visible_line
@@ -117,10 +118,10 @@ class _Printer:
         )
         if cell.msg:
             yield _indented(Text(visible(cell.msg), _STYLES[cell.verdict]), 2)
-        elif not cell.differences:
+        elif not cell.essential:
             yield _indented(Text("differs; how is not told (no_log, or an action)", "dim"), 2)
         table = _table("", "wanted", "found")
-        for difference in cell.differences[:_MAX_DIFFERENCES]:
+        for difference in cell.essential[:_MAX_DIFFERENCES]:
             if not unified_diff(difference):
                 table.add_row(
                     visible_line(difference.key),
@@ -129,9 +130,9 @@ class _Printer:
                 )
         if table.row_count:
             yield _indented(table, 2)
-        for difference in cell.differences[:_MAX_DIFFERENCES]:
+        for difference in cell.essential[:_MAX_DIFFERENCES]:
             yield from self._content(difference)
-        more = len(cell.differences) - _MAX_DIFFERENCES
+        more = len(cell.essential) - _MAX_DIFFERENCES
         if more > 0:
             yield _indented(Text(f"and {more} more; {_ALL}", "dim"), 2)
 
@@ -153,7 +154,7 @@ class _Printer:
             for place, (value, hosts) in enumerate(each.values):
                 most = place == 0 and each.has_majority
                 value_shown = Text(value_text(value), "" if most else "yellow")
-                table.add_row(value_shown, _counted(len(hosts), "host"), "" if most else _names(hosts))
+                table.add_row(value_shown, counted(len(hosts), "host"), "" if most else _names(hosts))
             parts.append(_indented(table, 4))
         if len(uneven) > _MAX_UNEVEN:
             more = Text(f"and {len(uneven) - _MAX_UNEVEN} more; {_ALL}", "dim")
@@ -166,15 +167,15 @@ class _Printer:
         same = [host.name for host in report.hosts if not host.verdict.is_finding]
         if same:
             names = _names(same)
-            shown = names if len(names) <= _MAX_SAME else _counted(len(same), "host")
+            shown = names if len(names) <= _MAX_SAME else counted(len(same), "host")
             line = Text(f"{self._symbol(Verdict.SAME)} ", _STYLES[Verdict.SAME])
             parts.append(line.append(f"as the playbook says: {shown}"))
         differ = counts[Verdict.DRIFT] + counts[Verdict.FAILED]
-        words = [f"{differ} of {_counted(len(report.hosts), 'host')} differ from the playbook"]
+        words = [f"{differ} of {counted(len(report.hosts), 'host')} differ from the playbook"]
         words += [f"{counts[Verdict.UNREACHABLE]} could not be looked at"] if counts[Verdict.UNREACHABLE] else []
         words += ["interrupted"] if report.interrupted else []
         text = (
-            f"{', '.join(words)}; {_counted(report.findings, 'finding')} in {report.seconds:.1f} s, nothing was changed"
+            f"{', '.join(words)}; {counted(report.findings, 'finding')} in {report.seconds:.1f} s, nothing was changed"
         )
         parts.append(Text(text, "bold"))
         return Group(*parts)
@@ -197,7 +198,7 @@ def _signature(host: HostReport) -> object:
             number,
             cell.verdict,
             cell.msg,
-            tuple((d.key, value_text(d.wanted), value_text(d.found)) for d in cell.differences),
+            tuple((d.key, value_text(d.wanted), value_text(d.found)) for d in cell.essential),
         )
         for number, cell in host.findings
     )
@@ -222,7 +223,3 @@ def _title(item: Item) -> str:
 def _names(names: Sequence[str] | Iterator[str]) -> str:
     folded = visible_line(fold_hosts(names))
     return folded if len(folded) <= _MAX_NAMES else f"{folded[:_MAX_NAMES]}..."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
