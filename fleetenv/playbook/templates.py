@@ -263,6 +263,7 @@ class Templates:
         except (
             TemplateError,
             ArithmeticError,
+            AssertionError,
             AttributeError,
             LookupError,
             OSError,

@@ -297,7 +297,14 @@ def inner(terms: list[Any], reading: Reading) -> list[Any]:
         raise InputError("the lookup 'subelements' needs a list of mappings, and the key of a list in them")
     flags = terms[2] if len(terms) > 2 and isinstance(terms[2], Mapping) else {}
     pairs = subelements(terms[0], terms[1], skip_missing=bool(flags.get("skip_missing", False)))
-    return [list(pair) for pair in pairs]
+    keys = str(terms[1]).split(".")
+    return [[_without(parent, keys), item] for parent, item in pairs]
+
+
+def _without(mapping: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
+    """Copy a mapping without the list inside it that is looped over, as Ansible gives it."""
+    rest = {key: value for key, value in mapping.items() if key != keys[0]}
+    return rest | {keys[0]: _without(mapping[keys[0]], keys[1:])} if len(keys) > 1 else rest
 
 
 def random_choice(terms: list[Any], reading: Reading) -> list[Any]:

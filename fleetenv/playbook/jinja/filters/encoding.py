@@ -37,7 +37,10 @@ def _jsonable(value: Any) -> Any:
     raise InputError(f"to_json cannot write a {type(value).__name__}")
 
 
-class _Dumper(yaml.SafeDumper):
+_SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the C one folds lines as Ansible's does
+
+
+class _Dumper(_SafeDumper):  # type: ignore[misc]  # chosen at run time
     def ignore_aliases(self, data: Any) -> bool:
         return True
 

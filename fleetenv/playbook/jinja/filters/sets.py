@@ -13,9 +13,9 @@ from jinja2.filters import make_attrgetter
 
 @pass_environment
 def unique(
-    environment: Environment, values: Iterable[Any], case_sensitive: bool = True, attribute: str | None = None
+    environment: Environment, values: Iterable[Any], case_sensitive: bool = False, attribute: str | None = None
 ) -> list[Any]:
-    """Keep the first of equal items."""
+    """Keep the first of equal items; upper and lower case are the same unless told otherwise, as in Ansible."""
     read = make_attrgetter(environment, attribute)
     seen: list[Any] = []
     result: list[Any] = []

@@ -91,7 +91,8 @@ def comment(text: str, style: str = "plain", **settings: Any) -> str:
     lines = [str(chosen["beginning"])] if chosen["beginning"] else []
     if prefix:
         lines += ["" if prefix == newline else prefix] * int(chosen.get("prefix_count", 1))
-    lines += [(decoration + line) if line else edge for line in text.split(newline)]
+    body = text.split(newline)
+    lines += [decoration + line if line else edge for line in body[:-1]] + [decoration + body[-1]]
     lines += [postfix] * int(chosen.get("postfix_count", 1))
     lines += [str(chosen["end"])] if chosen["end"] else []
     return newline.join(lines)
