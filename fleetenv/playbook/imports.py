@@ -105,6 +105,7 @@ class Imports:
         _check(module, given, _ROLE_ARGUMENTS)
         name = self._name(given, inner, "role" if "role" in given else "name", module)
         files = _files({key: self._render(value, inner) for key, value in given.items() if key.endswith("_from")})
+        inner = replace(inner, include_params={**inner.include_params, **_parents(inner.role)})
         role, entries = self.role(name, given.location, inner, files=files, given=inner.vars)
         if given.get("public") is not False:
             self.roles.append(role)
@@ -251,6 +252,7 @@ class Imports:
         if task.module == "include_tasks":
             return self._file(self._find(str(rendered["file"]), inner, origin.given), inner)
         name = str(rendered.get("role") or rendered.get("name"))
+        inner = replace(inner, include_params={**inner.include_params, **_parents(inner.role)})
         role, entries = self.role(name, task.location, inner, files=_files(rendered), given=own)
         if rendered.get("public") in (True, "true", "yes"):
             self.roles.append(role)
@@ -307,6 +309,14 @@ class Imports:
 
 def _items(values: SourceList | None) -> list[tuple[Value, Location]]:
     return [] if values is None else list(zip(values, values.items_at, strict=True))
+
+
+def _parents(role: Role | None) -> dict[str, Value]:
+    """Name the roles that a role is included from, nearest first, as Ansible does."""
+    roles = [role, *reversed(role.parents)] if role else []
+    names: list[Value] = [each.name for each in roles]
+    paths: list[Value] = [str(each.path) for each in roles]
+    return {"ansible_parent_role_names": names, "ansible_parent_role_paths": paths} if roles else {}
 
 
 def _files(given: Mapping[str, Value]) -> RoleFiles:

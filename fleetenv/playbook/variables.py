@@ -250,10 +250,6 @@ def _magic(play: Play | None, task: Task | None) -> dict[str, Value]:
         if task.role:
             magic["role_name"] = magic["ansible_role_name"] = task.role.name
             magic["role_path"] = str(task.role.path)
-            if task.role.parents:
-                parents = list(reversed(task.role.parents))
-                magic["ansible_parent_role_names"] = [parent.name for parent in parents]
-                magic["ansible_parent_role_paths"] = [str(parent.path) for parent in parents]
     return magic
 
 

@@ -319,7 +319,7 @@ TEXTS = [
     "{% for u in users %}{{ u.name }} {% endfor %}",
     "{% for u in users if u.uid > 1 %}{{ loop.index }}{{ u.name }}{% if not loop.last %},{% endif %}{% endfor %}",
     "{% set x = n + 1 %}{{ x }}",
-    "{% set ns = namespace(total=0) %}{% for u in users %}{% set ns.total = ns.total + u.uid %}{% endfor %}{{ ns.total }}",
+    "{% set ns = namespace(t=0) %}{% for u in users %}{% set ns.t = ns.t + u.uid %}{% endfor %}{{ ns.t }}",
     "{% set l = [] %}{% for u in users %}{{ l.append(u.uid) }}{% endfor %}{{ l }}",
     "{% macro m(x) %}<{{ x }}>{% endmacro %}{{ m(n) }}",
     "{# comment #}x",
