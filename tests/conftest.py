@@ -16,7 +16,9 @@ from typing import Any, Protocol
 import pytest
 
 from fleetenv.lab import namespaces
+from fleetenv.lab.channel import LabChannel, build_channel
 from fleetenv.lab.embedded import EmbeddedFleet
+from fleetenv.lab.installer import Installer, installer_for_tests
 from fleetenv.lab.namespaces import Account, NamespaceFleet
 from fleetenv.lab.nvidia_smi import Gpus
 
@@ -190,3 +192,21 @@ def web(request: pytest.FixtureRequest) -> WebFactory:
         return served
 
     return serve
+
+
+@pytest.fixture(scope="session")
+def lab_channel(tmp_path_factory: pytest.TempPathFactory) -> LabChannel:
+    """The lab's conda channel and pip index, built once for all workers of a test run."""
+    return build_channel(_shared(tmp_path_factory) / "lab-channel")
+
+
+@pytest.fixture(scope="session")
+def lab_installer(lab_channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> Installer:
+    """The Miniconda that tests install: FLEETENV_TEST_MINICONDA's if that is set, else the lab's."""
+    return installer_for_tests(lab_channel, _shared(tmp_path_factory) / "lab-installer")
+
+
+def _shared(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all workers of a pytest-xdist run see."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
