@@ -29,7 +29,7 @@ def survey(step: Send, digest: str) -> Item:
     folder, _ = _split(step.path)
     return Item(
         _names(step.path, _partial(step, digest))
-        + f"cd {sh(folder)}||exit\n"
+        + f"cd {_word(folder)}||exit\n"
         + 'if [ -f "$t" ]&&[ ! -L "$t" ]&&[ -O "$t" ];then wc -c <"$t"&&sha256sum <"$t";'
         + 'else rm -f "$t"&&echo 0&&echo;fi&&df -Pk .'
     )
@@ -92,11 +92,15 @@ def _partial(step: Send, digest: str) -> str:
 
 
 def _names(path: str, beside: str) -> str:
+    return "".join(f"{variable}={_word(text)}\n" for variable, text in (("p", path), ("t", beside)))
+
+
+def _word(path: str) -> str:
+    """Quote a path; a leading `~/` is the home folder of whoever the step runs as."""
+    if path == "~" or path.startswith("~/"):
+        return f'"$HOME"{sh(path[1:]) if path[1:] else ""}'
     # a leading './' keeps a relative path that starts with '-' from being an option
-    return "".join(
-        f"{variable}={sh(text if text.startswith('/') else './' + text)}\n"
-        for variable, text in (("p", path), ("t", beside))
-    )
+    return sh(path if path.startswith("/") else f"./{path}")
 
 
 def _has_size(size: int) -> str:
