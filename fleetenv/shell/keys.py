@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,20 +25,33 @@ class KeyRing:
     def __init__(self, ask: AskPassphrase | None = None) -> None:
         self._ask = ask
         self._keys: dict[Path, PrivateKey | None] = {}
+        self._left_to_agent: dict[Path, bool] = {}
         self._passphrases: dict[Path, str] = {}
 
-    def default_keys(self) -> list[PrivateKey]:
-        """Return the keys in ssh's usual places. Encrypted ones are left out: they are the agent's business."""
-        folder = Path("~/.ssh").expanduser()
-        found = (self._load(folder / name, ask=False) for name in _DEFAULTS)
-        return [key for key in found if key]
+    async def keys(
+        self, named: Path | None, configured: Sequence[Path], agent: str | None, *, usual: bool
+    ) -> list[PrivateKey]:
+        """Return the keys to log in with, apart from the agent's.
 
-    def unlocked(self, path: Path) -> PrivateKey | None:
-        """Return the key of a file, or None when it needs a passphrase: the agent will have it."""
-        return self._load(path, ask=False)
+        A key that needs a passphrase is left to the agent if that has it; else the user is asked, once for all hosts.
+
+        Args:
+            named: the key that the user chose.
+            configured: keys that ssh's configuration names; those that do not exist are passed over.
+            agent: the agent's socket.
+            usual: whether keys in ssh's usual places count, even though others are named.
+
+        Raises:
+            InputError: a key cannot be read, is no private key, or its passphrase is missing or wrong.
+        """
+        paths = [*([named] if named else []), *(path for path in configured if path.exists())]
+        keys = [await self._open(path, agent) for path in paths]
+        if usual or not paths:
+            keys += self._usual(ask=not keys and not agent)
+        return [key for key in keys if key]
 
     def key(self, path: Path) -> PrivateKey:
-        """Return the key of a file that was named; the user is asked for its passphrase if need be.
+        """Return the key of a file; the user is asked for its passphrase if need be.
 
         Raises:
             InputError: it cannot be read, it is no private key, or its passphrase is missing or wrong.
@@ -47,6 +60,23 @@ class KeyRing:
         if not key:
             raise InputError(f"the private key {path} needs a passphrase", hint=f"'ssh-add {path}', or use a terminal")
         return key
+
+    async def _open(self, path: Path, agent: str | None) -> PrivateKey | None:
+        if agent and self._is_locked(path):
+            if path not in self._left_to_agent:
+                self._left_to_agent[path] = await _agent_has(agent, path)
+            if self._left_to_agent[path]:
+                return None
+        return self.key(path)
+
+    def _is_locked(self, path: Path) -> bool:
+        return path.exists() and not self._load(path, ask=False)
+
+    def _usual(self, *, ask: bool) -> list[PrivateKey]:
+        paths = [Path("~/.ssh").expanduser() / name for name in _DEFAULTS]
+        keys = [key for path in paths if (key := self._load(path, ask=False))]
+        locked = next((path for path in paths if path.exists()), None)
+        return [self.key(locked)] if locked and ask and self._ask and not keys else keys
 
     def passphrase(self, path: Path) -> str | None:
         """Return the passphrase that opened a key, if it needed one."""
@@ -91,3 +121,13 @@ def _read(path: Path, passphrase: str | None) -> PrivateKey:
     key = asyncssh.read_private_key(path, passphrase)
     certificate = path.with_name(f"{path.name}-cert.pub")
     return (key, asyncssh.read_certificate(certificate)) if certificate.exists() else key
+
+
+async def _agent_has(agent: str, path: Path) -> bool:
+    """Whether the agent has the key of a file, as far as its public half lies beside it."""
+    try:
+        public = asyncssh.read_public_key(path.with_name(f"{path.name}.pub"))
+        async with asyncssh.connect_agent(agent) as client:
+            return any(key.public_data == public.public_data for key in await client.get_keys())
+    except (OSError, ValueError, asyncssh.KeyImportError):
+        return False

@@ -25,32 +25,40 @@ if TYPE_CHECKING:
 class _Login(asyncssh.SSHClient):
     """Answers asyncssh's questions while it logs in: is this the host, and how does the user prove who it is."""
 
-    def __init__(self, settings: Settings, known: KnownHosts, keys: list[PrivateKey], agent: str | None) -> None:
-        self._settings = settings
-        self._known = known
+    def __init__(
+        self,
+        settings: Settings,
+        options: asyncssh.SSHClientConnectionOptions,
+        known: KnownHosts,
+        keys: list[PrivateKey],
+        agent: str | None,
+    ) -> None:
+        self.settings = settings
+        self.options = options
+        self.known = known
         self._keys = keys
         self._agent_path = agent
         self._agent: asyncssh.SSHAgentClient | None = None
         self._asked_password = self._asked_kbdint = False
-        self.tried: list[str] = []
-        self.refused: HostError | None = None  # why we broke the login off ourselves
+        self._tried: list[str] = []
+        self._refused: HostError | None = None  # why we broke the login off ourselves
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         line = " ".join(key.export_public_key().decode().split()[:2])
-        if self._settings.host_key_checking == "accept-new" and not self._known.has_key_of(host, addr, port):
+        if self.settings.host_key_checking == "accept-new" and not self.known.has_key_of(host, addr, port):
             try:
-                self._known.add(host, port, line)
+                self.known.add(host, port, line)
             except HostError as error:
-                self.refused = error
+                self._refused = error
                 return False
             return True
-        self.refused = Unreachable(self._known.untrusted(host, addr, port, line, key.get_fingerprint()))
+        self._refused = Unreachable(self.known.untrusted(host, addr, port, line, key.get_fingerprint()))
         return False
 
     async def public_key_auth_requested(self) -> Sequence[asyncssh.SSHKeyPair] | None:
         if self._keys:
             keys, self._keys = self._keys, []
-            self.tried.append("private key")
+            self._tried.append("private key")
             return cast(Sequence[asyncssh.SSHKeyPair], keys)  # keys as such are taken, too
         if self._agent_path:
             path, self._agent_path = self._agent_path, None
@@ -60,19 +68,19 @@ class _Login(asyncssh.SSHClient):
             except (OSError, ValueError):
                 return None
             if found:
-                self.tried.append("ssh-agent")
+                self._tried.append("ssh-agent")
                 return found
         return None
 
     def password_auth_requested(self) -> str | None:
-        if self._settings.password is None or self._asked_password:
+        if self.settings.password is None or self._asked_password:
             return None
         self._asked_password = True
-        self.tried.append("password")
-        return self._settings.password
+        self._tried.append("password")
+        return self.settings.password
 
     def kbdint_auth_requested(self) -> str | None:
-        if self._settings.password is None or self._asked_kbdint:
+        if self.settings.password is None or self._asked_kbdint:
             return None
         self._asked_kbdint = True
         return ""
@@ -80,18 +88,34 @@ class _Login(asyncssh.SSHClient):
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
-        if len(prompts) > 1 or self._settings.password is None:
+        if len(prompts) > 1 or self.settings.password is None:
             return None
         if prompts:
             if self._asked_password:
                 return None
             self._asked_password = True
-            self.tried.append("password")
-        return [self._settings.password] * len(prompts)
+            self._tried.append("password")
+        return [self.settings.password] * len(prompts)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._agent:
             self._agent.close()
+
+    def why_not(self, error: Exception) -> HostError:
+        """Return why this did not become a connection."""
+        if self._refused:
+            return type(self._refused)(f"{self.settings.place}: {self._refused}")
+        return Unreachable(f"{self.settings.place}: {self._reason(error)}")
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, asyncssh.PermissionDenied):
+            tried = ", ".join(self._tried) or "nothing: there is no key, no agent and no password"
+            return f"login as {self.options.username} was refused (tried {tried})"
+        if isinstance(error, socket.gaierror):
+            return f"the name cannot be resolved ({error.strerror})"
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            return f"its host key cannot be verified ({error.reason})"
+        return _reason(error)
 
 
 class _Session(asyncssh.SSHClientSession[bytes]):
@@ -213,48 +237,51 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
         Unreachable: with one line about why.
         InputError: a key or an ssh configuration that cannot be used.
     """
+    login = await _prepare(settings, ring)  # may ask the user: the clock does not run yet
     try:
         async with asyncio.timeout(settings.connect_timeout):
-            return await _connect(settings, ring)
+            return await _connect(login, ring)
     except TimeoutError as error:
         raise Unreachable(f"no answer from {settings.place} within {settings.connect_timeout:g} s") from error
 
 
-async def _connect(settings: Settings, ring: KeyRing, before: Jump | None = None) -> _Transport:
-    """Connect through the jump host `before`, or through those that the settings or `~/.ssh/config` name."""
+async def _prepare(settings: Settings, ring: KeyRing) -> _Login:
     options = _options(settings)
+    known = KnownHosts(settings.known_hosts or _paths(options.config.get("UserKnownHostsFile")))
+    agent = options.config.get("IdentityAgent") or os.environ.get("SSH_AUTH_SOCK")
+    agent = str(agent) if agent and agent != "none" else None
+    configured = _paths(options.config.get("IdentityFile"))
+    keys = await ring.keys(settings.private_key, configured, agent, usual=settings.is_jump)
+    return _Login(settings, options, known, keys, agent)
+
+
+async def _connect(login: _Login, ring: KeyRing, before: Jump | None = None) -> _Transport:
+    """Connect through the jump host `before`, or through those that the settings or `~/.ssh/config` name."""
+
+    async def through(stop: Settings, before: Jump | None) -> _Transport:
+        return await _connect(await _prepare(stop, ring), ring, before)
+
+    settings, options = login.settings, login.options
     via = settings.proxy_jump or options.tunnel
     jump = before
     if jump is None and via and via != "none" and (stops := settings.jumps(str(via))):
-        jump = await enter(stops, lambda stop, before: _connect(stop, ring, before))
+        jump = await enter(stops, through)
     try:
-        return _Transport(await _log_in(settings, options, ring, jump), jump)
-    except BaseException:
-        if jump and not before:
-            await jump.leave()
-        raise
-
-
-async def _log_in(
-    settings: Settings, options: asyncssh.SSHClientConnectionOptions, ring: KeyRing, jump: Jump | None
-) -> asyncssh.SSHClientConnection:
-    known = KnownHosts(settings.known_hosts or _paths(options.config.get("UserKnownHostsFile")))
-    agent = options.config.get("IdentityAgent") or os.environ.get("SSH_AUTH_SOCK")
-    keys = _keys(settings, ring, _paths(options.config.get("IdentityFile")), has_agent=bool(agent))
-    login = _Login(settings, known, keys, str(agent) if agent else None)
-    try:
-        return await asyncssh.connect(
+        connection = await asyncssh.connect(
             options.orig_host,
             options=options,
             config=None,
             client_factory=lambda: login,
-            known_hosts=None if settings.host_key_checking == "no" else known.keys,
+            known_hosts=None if settings.host_key_checking == "no" else login.known.keys,
             tunnel=jump.connection if jump else None,
         )
-    except (OSError, asyncssh.Error, socket.gaierror, ValueError) as error:
-        if login.refused:
-            raise type(login.refused)(f"{settings.place}: {login.refused}") from error
-        raise Unreachable(_why_not(error, settings, options, login)) from error
+    except BaseException as error:
+        if jump and not before:
+            await jump.leave()
+        if not isinstance(error, OSError | asyncssh.Error | ValueError):
+            raise
+        raise login.why_not(error) from error
+    return _Transport(connection, jump)
 
 
 def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
@@ -273,9 +300,7 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
             agent_path=None,
             known_hosts=None,
             x509_trusted_certs=None,
-            gss_auth=False,
             gss_kex=False,
-            gss_host=None,
             host_based_auth=False,
             compression_algs=["none"],
             connect_timeout=None,
@@ -293,28 +318,6 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
 def _paths(value: object) -> list[Path]:
     names = value if isinstance(value, list) else [value] if isinstance(value, str) else []
     return [Path(str(name)).expanduser() for name in names]
-
-
-def _keys(settings: Settings, ring: KeyRing, configured: list[Path], *, has_agent: bool) -> list[PrivateKey]:
-    if settings.private_key:
-        return [ring.key(settings.private_key)]
-    if configured:
-        there = [path for path in configured if path.exists()]
-        found = (ring.unlocked(path) if has_agent else ring.key(path) for path in there)
-        return [key for key in found if key]
-    return ring.default_keys()
-
-
-def _why_not(error: Exception, settings: Settings, options: asyncssh.SSHClientConnectionOptions, login: _Login) -> str:
-    place = settings.place
-    if isinstance(error, asyncssh.PermissionDenied):
-        tried = ", ".join(login.tried) or "nothing: there is no key, no agent and no password"
-        return f"{place}: login as {options.username} was refused (tried {tried})"
-    if isinstance(error, socket.gaierror):
-        return f"{place}: the name cannot be resolved ({error.strerror})"
-    if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return f"{place}: its host key cannot be verified ({error.reason})"
-    return f"{place}: {_reason(error)}"
 
 
 def _reason(error: Exception) -> str:

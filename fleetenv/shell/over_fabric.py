@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Sequence
@@ -153,7 +154,7 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
         Unreachable: with one line about why.
         InputError: a key or an ssh configuration that cannot be used.
     """
-    connections = _chain(settings, ring)
+    connections = await _chain(settings, ring)
     opening = asyncio.get_running_loop().run_in_executor(None, _open_all, connections)
     try:
         # The thread cannot be stopped: it ends by its own timeouts, and then closes what it has opened.
@@ -171,14 +172,14 @@ _Chain = list[tuple["Settings", fabric.Connection]]
 """Connections that go one through the other; the last one is the host's."""
 
 
-def _chain(settings: Settings, ring: KeyRing, chain: _Chain | None = None) -> _Chain:
+async def _chain(settings: Settings, ring: KeyRing, chain: _Chain | None = None) -> _Chain:
     """Return connections that are not open yet; `chain` is what the host's own connection shall go through."""
-    ssh_config = _ssh_config(settings.ssh_config or Path("~/.ssh/config").expanduser())
+    ssh_config = _ssh_config(settings.ssh_config or _paths("~/.ssh/config")[0])
     said = ssh_config.lookup(settings.address)
     via = settings.proxy_jump or said.get("proxyjump")
     if not chain and via and via != "none":
         for stop in settings.jumps(via):
-            chain = _chain(stop, ring, chain)
+            chain = await _chain(stop, ring, chain)
     # fabric itself would take any %p for 22
     proxy = settings.expanded(settings.proxy_command) if settings.proxy_command else None
     connection = fabric.Connection(
@@ -188,12 +189,10 @@ def _chain(settings: Settings, ring: KeyRing, chain: _Chain | None = None) -> _C
         config=fabric.Config(ssh_config=ssh_config, lazy=True),
         gateway=chain[-1][1] if chain else proxy or said.get("proxycommand") or False,
         forward_agent=False,
-        connect_kwargs=_how_to_log_in(settings, ring, said.get("identityfile", [])),
+        connect_kwargs=await _how_to_log_in(settings, ring, said.get("identityfile", [])),
     )
     connection.connect_timeout = settings.connect_timeout  # the constructor would cut it to whole seconds
-    known = KnownHosts(
-        settings.known_hosts or [Path(p).expanduser() for p in said.get("userknownhostsfile", "").split()]
-    )
+    known = KnownHosts(settings.known_hosts or _paths(said.get("userknownhostsfile", "")))
     if settings.host_key_checking != "no":
         for file in (*known.files, *SYSTEM_FILES):
             if file.exists():
@@ -220,19 +219,23 @@ def _close_all(chain: _Chain) -> None:
         connection.close()
 
 
-def _how_to_log_in(settings: Settings, ring: KeyRing, configured: str | list[str]) -> dict[str, object]:
-    named = [settings.private_key] if settings.private_key else list(configured)
+async def _how_to_log_in(settings: Settings, ring: KeyRing, configured: str | list[str]) -> dict[str, object]:
     kwargs: dict[str, object] = {
         "password": settings.password,
-        "look_for_keys": not named,
+        "look_for_keys": settings.is_jump or not (settings.private_key or configured),
         "auth_timeout": settings.connect_timeout,
         "banner_timeout": settings.connect_timeout,
     }
-    if settings.private_key:
-        ring.key(settings.private_key)  # says what is wrong with it, and asks for its passphrase
-        kwargs["key_filename"] = str(settings.private_key)
-        kwargs["passphrase"] = ring.passphrase(settings.private_key)
+    # The ring says what is wrong with a key, and asks for its passphrase unless the agent has it.
+    named = settings.private_key
+    if named and await ring.keys(named, [], os.environ.get("SSH_AUTH_SOCK"), usual=False):
+        kwargs["key_filename"] = str(named)
+        kwargs["passphrase"] = ring.passphrase(named)
     return kwargs
+
+
+def _paths(names: str) -> list[Path]:
+    return [Path(name).expanduser() for name in names.split()]
 
 
 @lru_cache(maxsize=16)

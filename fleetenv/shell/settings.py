@@ -71,6 +71,7 @@ class Settings:
     become_method: str | None = None
     become_program: str | None = None
     become_password: str | None = field(default=None, repr=False)
+    is_jump: bool = False  # it is only passed through, on the way to a host
     defaults: Defaults = field(default_factory=Defaults)
 
     @classmethod
@@ -92,14 +93,17 @@ class Settings:
         connection = read.text("ansible_connection") or defaults.connection or "ssh"
         if connection not in CONNECTIONS:
             raise read.wrong("ansible_connection", connection, f"one of {', '.join(CONNECTIONS)}")
-        key = read.text("ansible_ssh_private_key_file", "ansible_private_key_file")
+        key = read.file("ansible_ssh_private_key_file", "ansible_private_key_file")
+        for file in (defaults.private_key, options.identity_file, options.config_file):
+            if file and not file.exists():
+                raise InputError(f"there is no file {file}", hint="it was given as a private key or ssh configuration")
         return cls(
             host=host,
             address=read.text("ansible_host", "ansible_ssh_host") or options.host_name or host,
             port=read.port("ansible_port", "ansible_ssh_port") or options.port,
             user=read.text("ansible_user", "ansible_ssh_user") or defaults.user or options.user,
             password=read.text("ansible_password", "ansible_ssh_pass", "ansible_ssh_password") or defaults.password,
-            private_key=Path(key).expanduser() if key else defaults.private_key or options.identity_file,
+            private_key=key or defaults.private_key or options.identity_file,
             transport=CONNECTIONS[connection],
             ssh_config=options.config_file,
             proxy_jump=options.proxy_jump,
@@ -181,6 +185,7 @@ class Settings:
             proxy_jump=None,
             proxy_command=None,
             password=None,
+            is_jump=True,
         )
 
 
@@ -227,6 +232,13 @@ class _Reader:
         if "\0" in text or "\n" in text:
             raise self.wrong(name, value, "text on one line")
         return text
+
+    def file(self, *names: str) -> Path | None:
+        name = self.text(*names)
+        path = Path(name).expanduser() if name else None
+        if path and not path.is_file():
+            raise self.wrong(self._first(names)[0], str(path), "a file on this machine")
+        return path
 
     def truth(self, *names: str) -> bool | None:
         name, value = self._first(names)

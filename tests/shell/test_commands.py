@@ -128,7 +128,7 @@ def test_a_terminal_gets_no_escapes_from_a_host(lab: Path) -> None:
         (["ping", "up", "-e", "novalue"], "write key=value"),
         (["ping", "up", "-e", "@/no/file"], "cannot read /no/file"),
         (["ping", "up", "-b", "--become-method", "magic"], "'magic' is not supported; one of sudo"),
-        (["ping", "up", "-e", "ansible_ssh_private_key_file=/no/key"], "cannot read the private key /no/key"),
+        (["ping", "up", "-e", "ansible_ssh_private_key_file=/no/key"], "cannot be '/no/key'; it must be a file"),
     ],
 )
 def test_bad_input_is_one_line_before_any_host_is_touched(lab: Path, words: list[str], told: str) -> None:

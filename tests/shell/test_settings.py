@@ -11,29 +11,30 @@ from fleetenv.shell import Become, Defaults, Settings
 from fleetenv.source import Value, parse_yaml
 
 
-def test_ansibles_names() -> None:
+def test_ansibles_names(tmp_path: Path) -> None:
+    (key := tmp_path / "key").touch()
     settings = Settings.from_variables(
         "gpu01",
         {
             "ansible_host": "10.0.0.1", "ansible_port": "2222", "ansible_user": "ops", "ansible_password": "pw",
-            "ansible_ssh_private_key_file": "/keys/lab", "ansible_connection": "paramiko", "ansible_timeout": 3,
+            "ansible_ssh_private_key_file": str(key), "ansible_connection": "paramiko", "ansible_timeout": 3,
             "ansible_ssh_common_args": "-J bastion -o StrictHostKeyChecking=accept-new -oUserKnownHostsFile=/k -C",
             "ansible_ssh_extra_args": "-o 'ServerAliveInterval 5'", "ansible_shell_executable": "/bin/bash",
         },
     )  # fmt: skip
     assert settings == Settings(
-        "gpu01", "10.0.0.1", 2222, "ops", "pw", Path("/keys/lab"), "fabric", proxy_jump="bastion",
+        "gpu01", "10.0.0.1", 2222, "ops", "pw", key, "fabric", proxy_jump="bastion",
         host_key_checking="accept-new", known_hosts=(Path("/k"),), connect_timeout=3, keepalive=5, shell="/bin/bash",
     )  # fmt: skip
 
 
 def test_a_hosts_variables_win_over_the_command_line() -> None:
-    defaults = Defaults(user="me", password="typed", private_key=Path("/mine"), timeout=7, connection="local")
+    defaults = Defaults(user="me", password="typed", private_key=Path("/dev/null"), timeout=7, connection="local")
     given = Settings.from_variables("a", {"ansible_user": "ops", "ansible_connection": "ssh"}, defaults)
     assert (given.user, given.password, given.private_key, given.transport) == (
         "ops",
         "typed",
-        Path("/mine"),
+        Path("/dev/null"),
         "asyncssh",
     )
     assert given.connect_timeout == 7
@@ -86,6 +87,7 @@ def test_whom_to_become(
     [
         ({"ansible_port": 0}, "ansible_port of host 'a' cannot be '0'; it must be a number from 1 to 65535"),
         ({"ansible_port": "²"}, "ansible_port of host 'a' cannot be '²'"),
+        ({"ansible_private_key_file": "/no/key"}, "cannot be '/no/key'; it must be a file on this machine"),
         ({"ansible_port": True}, "ansible_port of host 'a' cannot be 'True'"),
         ({"ansible_timeout": "soon"}, "ansible_timeout of host 'a' cannot be 'soon'"),
         ({"ansible_become": "perhaps"}, "it must be true or false"),
