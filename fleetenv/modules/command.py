@@ -14,6 +14,7 @@ from fleetenv.remote import Completed, Run, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import UNSET, UnsetType
 
+_FAILED = "non-zero return code"  # Ansible's words, for playbooks that look at them
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 
 
@@ -48,7 +49,8 @@ class _Command(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         base: dict[str, Value] = {"cmd": self.shown(), "rc": 0, "stdout": "", "stderr": "", "stdout_lines": []}
         base["stderr_lines"] = []
         if reason := (yield from self._done_already()):
-            return Outcome(msg=reason, values=base | {"stdout": f"skipped, since {reason}"})
+            told = f"skipped, since {reason}"
+            return Outcome(msg=reason, values=base | {"stdout": told, "stdout_lines": [told]})
         if check:
             decided = not isinstance(self.creates, UnsetType) or not isinstance(self.removes, UnsetType)
             msg = "Command would have run if not in check mode"
@@ -91,8 +93,12 @@ class _Command(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "stderr_lines": list(stderr.splitlines()),
             **times,
         }
-        msg = "non-zero return code" if done.status else ""
-        return Outcome(changed=True, failed=done.status != 0, msg=msg, values=values)
+        if done.status == 0:
+            return Outcome(changed=True, values=values | {"msg": ""})
+        ran = done.status not in (126, 127)  # sh's word for a program that cannot be started
+        why = (stderr or stdout).strip().splitlines()[-1:]
+        msg = ": ".join([f"exit status {done.status}", *why])
+        return Outcome(changed=True, failed=True, msg=msg[:1000], values=values | {"msg": _FAILED, "changed": ran})
 
 
 class Command(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True):

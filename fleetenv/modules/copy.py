@@ -87,6 +87,7 @@ class Copy(Module, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return copied_tree(
             path,
             dest,
+            told=self.dest,
             mode=self.mode,
             directory_mode=self.directory_mode,
             owner=self.owner,

@@ -42,6 +42,7 @@ class CopiedTree(StateModule[TreeState], frozen=True, kw_only=True, forbid_unkno
 
     source: Path
     dest: str
+    told: str  # `dest` as the task says it
     planned: Mapping[str, Planned]  # by relative path, folders before what is in them
     owner: str | UnsetType = UNSET
     group: str | UnsetType = UNSET
@@ -93,7 +94,7 @@ class CopiedTree(StateModule[TreeState], frozen=True, kw_only=True, forbid_unkno
 
     def returns(self, found: TreeState | None) -> Mapping[str, Value]:
         """Return Ansible's keys."""
-        return {"dest": self.dest, "src": str(self.source)}
+        return {"dest": f"{self.told.rstrip('/')}/", "src": str(self.source)}
 
     def _path(self, name: str) -> str:
         return self.dest if name == "." else f"{self.dest.rstrip('/')}/{name}"
@@ -106,6 +107,7 @@ def copied_tree(
     source: Path,
     dest: str,
     *,
+    told: str,
     mode: str | int | UnsetType,
     directory_mode: str | int | UnsetType,
     owner: str | UnsetType,
@@ -113,6 +115,8 @@ def copied_tree(
     force: bool,
 ) -> CopiedTree:
     """Read a folder of the controller and plan its copy. A `mode` of `preserve` takes each file's own.
+
+    `told` is the destination as the task says it; `dest` may be a folder in that.
 
     Raises:
         InputError: it cannot be read, or has too many files.
@@ -132,7 +136,7 @@ def copied_tree(
                 raise InputError(f"{source} has more than {MOST} files", hint=hint)
     except OSError as error:
         raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
-    return CopiedTree(source=source, dest=dest, planned=planned, owner=owner, group=group, force=force)
+    return CopiedTree(source=source, dest=dest, told=told, planned=planned, owner=owner, group=group, force=force)
 
 
 def _fields(state: FileState) -> dict[str, Any]:

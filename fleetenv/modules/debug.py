@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar, cast
 
 from fleetenv.errors import InputError
@@ -35,14 +36,23 @@ class Debug(ControllerModule, frozen=True, kw_only=True, forbid_unknown_fields=T
         if self.verbosity and isinstance(verbosity, int) and verbosity < self.verbosity:
             return Outcome(skipped=True, values={"skipped_reason": "Verbosity threshold not met."})
         if isinstance(self.var, UnsetType):
-            text = self.msg if isinstance(self.msg, str) else ""
+            text = self.msg if isinstance(self.msg, str) else _shown(self.msg)
             return Outcome(msg=text, values={"msg": cast("Value", self.msg)})
-        expression = self.var.strip()
-        if expression.startswith("{{") and expression.endswith("}}"):
-            inner = expression[2:-2].strip()
-            expression = SourceText(inner, self.var.location) if isinstance(self.var, SourceText) else inner
+        expression = _bare(self.var)
         try:
             value = controller.evaluate(expression)
         except InputError as error:
             value = f"VARIABLE IS NOT DEFINED!: {error.message}"
-        return Outcome(values={str(expression): value})
+        return Outcome(msg=f"{expression}: {_shown(value)}", values={str(expression): value})
+
+
+def _bare(text: str) -> str:
+    """Return an expression without braces around it; whether it may be evaluated stays as it was."""
+    inner = text.strip()
+    if inner.startswith("{{") and inner.endswith("}}"):
+        inner = inner[2:-2].strip()
+    return SourceText(inner, text.location) if isinstance(text, SourceText) else inner
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

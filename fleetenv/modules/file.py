@@ -11,6 +11,7 @@ from fleetenv.errors import TaskFailed
 from fleetenv.modules.base import Controller, Module, StateModule
 from fleetenv.modules.filestate import (
     FileState,
+    ansible_keys,
     check_path,
     link,
     look_up,
@@ -116,7 +117,8 @@ class File(StateModule[FileState], frozen=True, kw_only=True, forbid_unknown_fie
 
     def returns(self, found: FileState | None) -> Mapping[str, Value]:
         """Return Ansible's keys: path, mode, owner, uid, size, state, ..."""
-        return {"path": self.path, **ansible_keys(found)}
+        keys = ansible_keys(found)
+        return {"dest" if self.state == "link" else "path": self.path, **keys}
 
     def _link(self, found: FileState | None) -> FileState:
         if found is not None and found.kind != "link" and not self.force:
@@ -134,15 +136,3 @@ class File(StateModule[FileState], frozen=True, kw_only=True, forbid_unknown_fie
             yield link(self.path, str(self.src))
         if owner := ownership(diff):
             yield Run(f"chown -h {sh(owner)} -- {quoted(self.path)}")
-
-
-def ansible_keys(found: FileState | None) -> dict[str, Value]:
-    """Return a state under the names that Ansible's file modules register."""
-    if found is None or found.kind == "absent":
-        return {"state": "absent"}
-    names = ("mode", "owner", "group", "uid", "gid", "size")
-    keys: dict[str, Value] = {each: getattr(found, each) for each in names if getattr(found, each) is not UNSET}
-    keys["state"] = str(found.kind)
-    if found.kind == "link" and isinstance(found.target, str):
-        keys["src"] = found.target
-    return keys

@@ -19,6 +19,7 @@ import msgspec
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.modes import octal
 from fleetenv.remote import Completed, Lookup, Run, Send, Step, sh
+from fleetenv.source import Value
 from fleetenv.state import UNSET, Content, Diff, State, UnsetType, compare
 
 Kind = Literal["file", "directory", "link", "other", "absent", "denied"]
@@ -319,15 +320,20 @@ def mend(path: str, diff: Diff[FileState], content: bytes | Path | None = None) 
         data = content if content is not None else b""
         if content is None and isinstance(wanted.content, Content):
             data = wanted.content.data or b""
-        kept = found if found is not None and found.kind == "file" else None
-        yield send(path, data, wanted, kept)
+        yield send(path, data, wanted, found)
         return
     if commands := attributes(quoted(path), diff):
         yield Run(" && ".join(commands))
 
 
-def send(path: str, data: bytes | Path, wanted: FileState, kept: FileState | None) -> Send:
-    """Return the step that writes a file; what the task does not say of mode and owner stays as in `kept`."""
+def send(path: str, data: bytes | Path, wanted: FileState, found: FileState | None, at: str | None = None) -> Step:
+    """Return the step that writes a file, under the name `at` if that is given.
+
+    What the task does not say of mode and owner stays as in the file found, unless that is but what a link leads to
+    that is now replaced.
+    """
+    followed = found is not None and isinstance(found.target, str)
+    kept = found if found is not None and found.kind == "file" and (not followed or found.real == path) else None
 
     def either(field: str, number: str) -> str | None:
         for state in (wanted, kept):
@@ -336,14 +342,24 @@ def send(path: str, data: bytes | Path, wanted: FileState, kept: FileState | Non
                     return str(value)
         return None
 
+    owner, group = either("owner", "uid"), either("group", "gid")
     mode = wanted.mode if isinstance(wanted.mode, str) else kept.mode if kept else None
-    return Send(
-        data,
-        path,
-        mode=int(mode, 8) if isinstance(mode, str) else None,
-        owner=either("owner", "uid"),
-        group=either("group", "gid"),
-    )
+    if path.startswith("~"):
+        return _send_home(at or path, data, mode if isinstance(mode, str) else None, owner, group)
+    return Send(data, at or path, int(mode, 8) if isinstance(mode, str) else None, owner, group)
+
+
+def _send_home(path: str, data: bytes | Path, mode: str | None, owner: str | None, group: str | None) -> Run:
+    """Write a new file below the home of whoever the task runs as: only the host knows where that is."""
+    beside, word = quoted(f"{path}.fleetenv"), quoted(path)
+    commands = [f"cat > {beside}"]
+    if owner or group:
+        commands.append(f"chown {sh((owner or '') + (f':{group}' if group else ''))} -- {beside}")
+    if mode:
+        commands.append(f"chmod {mode} -- {beside}")
+    commands.append(f"mv -fT -- {beside} {word}")
+    script = f"{' && '.join(commands)} || {{ rm -f -- {beside}; exit 1; }}"
+    return Run(script, stdin=data if isinstance(data, bytes) else data.read_bytes())
 
 
 def attributes(word: str, diff: Diff[FileState]) -> list[str]:
@@ -402,3 +418,17 @@ def _make_directory(path: str, wanted: FileState) -> str:
         'fe_make() { [ -d "$1" ] && return; case $1 in */*/*|[!/]*/*) fe_make "${1%/*}" || return;; esac; '
         f'mkdir -- "$1" && {" && ".join(commands)}; }}; fe_make {quoted(path.rstrip("/"))}'
     )
+
+
+def ansible_keys(found: FileState | None) -> dict[str, Value]:
+    """Return a state under the names that Ansible's file modules register."""
+    if found is None or found.kind == "absent":
+        return {"state": "absent"}
+    names = ("mode", "owner", "group", "uid", "gid", "size")
+    keys: dict[str, Value] = {each: getattr(found, each) for each in names if getattr(found, each) is not UNSET}
+    if isinstance(found.mode, str):
+        keys["mode"] = f"0{int(found.mode, 8):03o}"  # these modules of Ansible tell set-id bits in a fifth digit
+    keys["state"] = str(found.kind)
+    if found.kind == "link" and isinstance(found.target, str):
+        keys["src"] = found.target
+    return keys

@@ -10,6 +10,7 @@ import msgspec
 from fleetenv.modules.base import StateModule
 from fleetenv.modules.filestate import (
     FileState,
+    ansible_keys,
     check_path,
     look_up,
     mend,
@@ -98,4 +99,4 @@ class Tree(StateModule[TreeState], frozen=True, kw_only=True, forbid_unknown_fie
 
     def returns(self, found: TreeState | None) -> Mapping[str, Value]:
         """Return Ansible's keys for the folder itself."""
-        return {"path": self.path, "state": "absent" if found is None else "directory"}
+        return {"path": self.path, **ansible_keys(found)}

@@ -8,8 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.file import ansible_keys
-from fleetenv.modules.filestate import FileState, look_up, mend, quoted, send, wished
+from fleetenv.modules.filestate import FileState, ansible_keys, look_up, mend, quoted, send, wished
 from fleetenv.remote import Lookup, Run, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import UNSET, Content, Diff, UnsetType
@@ -85,8 +84,7 @@ class PlacedFile(StateModule[FileState], frozen=True, kw_only=True, forbid_unkno
         assert self.validate is not None
         pure = PurePosixPath(path)
         beside = str(pure.with_name(f".{pure.name}.{self.content.sha256[:8]}.fleetenv"))
-        kept = diff.found if diff.found is not None and diff.found.kind == "file" else None
-        yield send(beside, self.data, diff.wanted, kept)
+        yield send(path, self.data, diff.wanted, diff.found, at=beside)
         word = quoted(beside)
         check = self.validate.replace("%s", word)
         yield Run(

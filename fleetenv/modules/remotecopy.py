@@ -10,9 +10,9 @@ import msgspec
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.file import ansible_keys
 from fleetenv.modules.filestate import (
     FileState,
+    ansible_keys,
     attributes,
     check_path,
     look_up,
@@ -96,7 +96,7 @@ class RemoteCopy(StateModule[CopiedState], frozen=True, kw_only=True, forbid_unk
         word, beside = quoted(path), quoted(f"{path}.fleetenv-copy")
         if self.backup and found.kind == "file":
             yield Run(f'cp -pP -- {word} {word}.$$."$(date +%Y-%m-%d@%H:%M:%S)~"')
-        commands = [f"cp -- {quoted(self.src)} {beside}"]
+        commands = [f"cp --no-preserve=mode -- {quoted(self.src)} {beside}"]
         if found.kind == "file":
             commands += [f"chown --reference={word} -- {beside}", f"chmod --reference={word} -- {beside}"]
         commands += attributes(beside, Diff(wanted, found, diff.differences))

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, ClassVar
 
 from fleetenv.modules.base import ActionModule, Outcome
-from fleetenv.modules.filestate import attributes, look_up, quoted, refuse_denied, wished
+from fleetenv.modules.filestate import ansible_keys, attributes, look_up, quoted, refuse_denied, wished
 from fleetenv.remote import Completed, Run, Step, sh
 from fleetenv.state import compare
 
@@ -25,7 +25,8 @@ class Touch(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """Look, then touch; in check mode only look."""
         file = self.file
         question = look_up(file.path, follow=True)
-        found = question.parse((yield Run(f"{sh('set', '--', question.subject)}\n{question.script}")))[question.subject]
+        look = f"{sh('set', '--', question.subject)}\n{question.script}"
+        found = question.parse((yield Run(look)))[question.subject]
         refuse_denied(found, file.path)
         kind = "file" if found is None or not isinstance(found.kind, str) else found.kind
         diff = compare(wished(found, file.path, kind=kind, mode=file.mode, owner=file.owner, group=file.group), found)
@@ -38,7 +39,8 @@ class Touch(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=True)
         commands = [f"touch {' '.join(options)} -- {word}"] if options else []
         commands += attributes(word, diff)
         if commands and not check:
-            done = yield Run(" && ".join(commands))
+            done = yield Run(f"{{ {' && '.join(commands)}; }} || exit\n{look}")
             if done.status != 0:
                 return Outcome(failed=True, msg=done.error_text.strip()[:1000])
-        return Outcome(changed=bool(commands), values={"dest": file.path, "state": kind})
+            found = question.parse(done)[question.subject]
+        return Outcome(changed=bool(commands), values={"dest": file.path, **ansible_keys(found)})

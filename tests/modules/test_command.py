@@ -13,7 +13,7 @@ from .conftest import Driver
 
 def test_what_came_out_is_registered(driver: Driver) -> None:
     done = driver.act("shell", "cmd: printf 'one\\ntwo\\n'; echo three >&2; exit 3")
-    assert (done.changed, done.failed, done.msg) == (True, True, "non-zero return code")
+    assert (done.changed, done.failed, done.msg) == (True, True, "exit status 3: three")
     values = done.values
     assert (values["rc"], values["stdout"], values["stdout_lines"], values["stderr"]) == (
         3,

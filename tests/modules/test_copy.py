@@ -84,6 +84,14 @@ def test_a_link_is_replaced_unless_it_is_to_be_followed(driver: Driver, tmp_path
     assert (tmp_path / "target").read_text() == "new"
 
 
+def test_home_is_that_of_whoever_the_task_runs_as(driver: Driver, tmp_path: Path) -> None:
+    driver.environment["HOME"] = str(tmp_path)
+    twice(driver, "{dest: ~/it's, content: one, mode: '0600'}")
+    assert ((tmp_path / "it's").read_text(), mode(tmp_path / "it's")) == ("one", "0600")
+    assert twice(driver, "{dest: ~/it's, content: two}") == ["content"]
+    assert mode(tmp_path / "it's") == "0600"
+
+
 def test_force_no_leaves_a_file_that_is_there(driver: Driver, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("theirs")
     assert twice(driver, f"{{dest: {tmp_path}/f, content: ours, force: false}}") == []
