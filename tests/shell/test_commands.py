@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +100,28 @@ def test_run_ends_a_command_that_takes_too_long(lab: Path) -> None:
     done = fleetenv("run", "gpu01", "-i", lab, "--task-timeout", "0.3", "--", "sleep 3456.7")
     assert (done.returncode, done.stdout) == (2, "gpu01 | FAILED: it took longer than 0.3 s, and was ended\n")
     assert subprocess.run(["pgrep", "-f", r"sleep 3456\.7"], capture_output=True).stdout == b""
+
+
+def test_ctrl_c_ends_the_command_on_the_hosts_too(lab: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "fleetenv",
+        "run",
+        "gpu01",
+        "-i",
+        str(lab),
+        "--",
+        f"touch {tmp_path}/up; sleep 4567.8",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (tmp_path / "up").exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"it ended with {process.wait(0.05)}")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, b"fleetenv: interrupted\n")
+    assert subprocess.run(["pgrep", "-f", r"sleep 4567\.8"], capture_output=True).stdout == b""
 
 
 def test_one_line_a_host(lab: Path) -> None:

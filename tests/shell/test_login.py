@@ -131,6 +131,23 @@ async def test_a_key_that_only_the_agent_has(settings: Settings, agent: Path, mo
         assert await whoami(connection) == "root"
 
 
+async def test_a_locked_key_is_left_to_the_agent_that_has_it(
+    settings: Settings, sshd: Sshd, agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "locked"
+    key.write_bytes(sshd.key.read_bytes())
+    key.chmod(0o600)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(key)], check=True, stdout=subprocess.PIPE
+    )
+    (tmp_path / "locked.pub").write_bytes(sshd.key.with_suffix(".pub").read_bytes())
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+    async with await connect(
+        replace(settings, private_key=key), KeyRing(lambda path: pytest.fail("asked"))
+    ) as connection:
+        assert await whoami(connection) == "root"
+
+
 async def test_a_password(settings: Settings, account: Account) -> None:
     with_password = replace(settings, private_key=None, user=account.name, password=account.password)
     async with await connect(with_password) as connection:
