@@ -70,7 +70,7 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
             absent = self.state == "absent"
             key = ("conda_env", path, absent)
             plan = controller.remember(
-                key, lambda: _plan(path, absent=absent, relock=bool(getattr(controller, "relock", False)))
+                key, lambda: _plan(path, absent=absent, relock=controller.relock)
             )
         elif self.state == "present":
             raise InputError("conda_env needs 'spec', the environment.yml to build from")

@@ -74,45 +74,6 @@ def test_variables_are_conda_s_and_change_without_a_new_lock(machine: Machine, p
     assert keys(diff) == {"variables.A", "variables.B"}
 
 
-@pytest.mark.parametrize(
-    ("damage", "key"),
-    [
-        ("rm -r {site}/fleet_text-1.0.dist-info", "files.lib/python{v}/site-packages"),
-        ("echo 'x = 1' >> {site}/fleet_text/__init__.py", "files.lib/python{v}/site-packages/fleet_text/__init__.py"),
-        ("rm {site}/fleet_text/__init__.py", "files.lib/python{v}/site-packages/fleet_text"),
-        ("echo > {site}/new.py", "files.lib/python{v}/site-packages/new.py"),
-        ("rm {env}/conda-meta/fleet-text-*.json", "packages.fleet-text"),
-        ('sed -i \'s/"sha256": "./"sha256": "x/\' {env}/conda-meta/fleet-text-*.json', "packages.fleet-text"),
-        ("cp {env}/conda-meta/fleet-text-1.0-pyh_0.json {env}/conda-meta/evil-1-0.json", "packages.evil"),
-        ("{env}/bin/python -m pip install -q --no-index {wheel}", "pip.fleet-tensor"),
-        ("{env}/bin/python -m pip uninstall -qy fleet-plots", "pip.fleet-plots"),
-        ("rm {env}/conda-meta/fleetenv", "managed"),
-        ("rm {env}/conda-meta/frozen", "frozen"),
-        ('echo \'{{"env_vars": {{"A": "2"}}}}\' > {env}/conda-meta/state', "variables.A"),
-        ("rm {env}", "present"),
-    ],
-)
-def test_damage_by_hand_is_seen_and_mended(machine: Machine, project: Project, damage: str, key: str) -> None:
-    project.lock("fleet-text", "pip", pip=("fleet-plots",))
-    task = project.task(machine)
-    machine.apply(task)
-    site = site_packages(machine)
-    names = {
-        "env": machine.prefix / "envs" / "nlp_train",
-        "site": site,
-        "v": site.parent.name.removeprefix("python"),
-        "wheel": next(project.channel.simple_path.glob("fleet-tensor/*.whl")),
-    }
-    done = machine.sh(damage.format(**names))
-    assert done.status == 0, done.error_text
-
-    diff = machine.diff(task)
-
-    assert key.format(**names) in {each.rstrip("/") for each in keys(diff)}
-    machine.apply(task)
-    assert machine.python("import fleet_text, fleet_plots, fleet_tensor; print(fleet_tensor.__version__)") == "2.0"
-
-
 def test_a_file_overwritten_through_its_hard_link_is_fetched_anew(machine: Machine, project: Project) -> None:
     project.lock("fleet-text")
     task = project.task(machine)
