@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments
-from fleetenv.cli.playing import add_play_arguments, make_fleet, play
+from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
 from fleetenv.drift.survey import Survey
 from fleetenv.errors import InputError
 from fleetenv.report.console import counted
+from fleetenv.report.looking import Looking
 
 if TYPE_CHECKING:
     from fleetenv.drift.report import DriftReport
@@ -48,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     if options.output and not options.output.resolve().parent.is_dir():
         raise InputError(f"there is no folder to write {options.output} into")
     survey = Survey()
-    play(make_fleet(options, survey, check_mode=True, survey=True, diff=True), survey)
+    sink = Relay([survey, Looking(sys.stderr)])
+    play(make_fleet(options, sink, check_mode=True, survey=True, diff=True), sink)
     report = replace(survey.report(), taken=datetime.now().astimezone())
     if not options.output:
         _write(report, options.format or "text", sys.stdout)

@@ -14,6 +14,8 @@ from fleetenv.events import Event, HostLost, RunFinished, RunStarted, Sink, Stat
 
 _Key: TypeAlias = tuple[str, str, Location, str | None, int]  # play, module, where, loop item, and which time
 
+_MAX_MESSAGE = 4000  # characters: hosts may write much
+
 _VERDICTS = {
     Status.OK: Verdict.SAME,
     Status.CHANGED: Verdict.DRIFT,
@@ -118,7 +120,7 @@ def _cell(event: TaskFinished) -> Cell:
     verdict = _VERDICTS[event.status]
     if differences and verdict in (Verdict.SAME, Verdict.IGNORED):
         verdict = Verdict.DRIFT
-    msg = event.msg if verdict is not Verdict.SKIPPED else ""
+    msg = event.msg[:_MAX_MESSAGE] if verdict is not Verdict.SKIPPED else ""
     return Cell(verdict, differences, msg, _is_simulated(event.found))
 
 

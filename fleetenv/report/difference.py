@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from fleetenv.report.text import visible_line
 from fleetenv.state import Content, Difference, Leaf
 
 NOTHING = "(none)"
 _MAX_VALUE = 300
+_MAX_LINE = 300
+_MAX_LINES = 4000  # of a file; comparing more takes too long, and nobody reads it
 
 
 def value_text(value: Leaf) -> str:
@@ -32,7 +35,7 @@ def value_text(value: Leaf) -> str:
 def unified_diff(difference: Difference) -> list[str] | None:
     """Return how a file's content would change, as the lines of a unified diff from what was found to what is wanted.
 
-    None where there is no content to compare: not a file, not fetched, or not text.
+    None where there is no content to compare: not a file, not fetched, not text, or too long.
     """
     if not (isinstance(difference.found, Content) or isinstance(difference.wanted, Content)):
         return None
@@ -40,7 +43,28 @@ def unified_diff(difference: Difference) -> list[str] | None:
     if found is None or wanted is None:
         return None
     lines = difflib.unified_diff(found, wanted, "found", "wanted", n=2, lineterm="")
-    return [visible_line(line) for line in lines]
+    return [_shortened(visible_line(line[: _MAX_LINE + 1]), _MAX_LINE) for line in lines]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDiff:
+    """How the content at a key would change: lines of a unified diff."""
+
+    key: str
+    lines: list[str]
+
+
+def part(differences: Iterable[Difference]) -> tuple[list[Difference], list[ContentDiff]]:
+    """Part differences into values, and contents of files that can be shown line by line."""
+    values: list[Difference] = []
+    contents: list[ContentDiff] = []
+    for each in differences:
+        lines = unified_diff(each)
+        if lines:
+            contents.append(ContentDiff(each.key, lines))
+        else:
+            values.append(each)
+    return values, contents
 
 
 def _lines(content: Leaf) -> list[str] | None:
@@ -53,9 +77,11 @@ def _lines(content: Leaf) -> list[str] | None:
         lines = content.data.decode("utf-8").split("\n")
     except UnicodeDecodeError:
         return None
+    if len(lines) > _MAX_LINES:
+        return None
     last = lines.pop()
     return [*lines, f"{last} (no newline at the end)"] if last else lines
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 3]}..."
+def _shortened(text: str, most: int = _MAX_VALUE) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -265,6 +265,13 @@ def test_markdown_is_a_table_of_findings():
     assert "```diff\n--- found\n+++ wanted" in shown
 
 
+def test_markdown_says_each_finding_once_with_all_its_hosts():
+    shown = drift_markdown(MANY)
+    assert len(shown) < 4000
+    assert shown.count("`packages.numpy`") == 1
+    assert re.search(r"\| gpu009, gpu018, .*gpu360.* \| conda", shown)
+
+
 def test_markdown_cells_cannot_be_broken_out_of():
     shown = drift_markdown(HOSTILE)
     assert all(char.isprintable() or char == "\n" for char in shown)
@@ -301,9 +308,15 @@ def test_a_missing_newline_is_a_difference_that_one_can_see():
     assert lines[-2:] == ["-one (no newline at the end)", "+one"]
 
 
-@pytest.mark.parametrize("data", [None, b"\xff\xfe"])
+@pytest.mark.parametrize("data", [None, b"\xff\xfe", b"\n" * 5000])
 def test_what_is_not_text_is_not_shown_line_by_line(data):
     assert unified_diff(Difference("content", Content("a", b"one\n"), Content("b", data))) is None
+
+
+def test_long_lines_are_cut():
+    lines = unified_diff(Difference("content", Content("a", b"x" * 1_000_000 + b"\n"), None))
+    assert lines is not None
+    assert max(len(line) for line in lines) == 300
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,9 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Uneven, Verdict
-from fleetenv.report.difference import unified_diff, value_text
+from fleetenv.report.difference import part, value_text
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import visible, visible_line
-from fleetenv.state import Difference
 
 SYMBOLS = {
     Verdict.UNREACHABLE: "!",
@@ -62,7 +61,7 @@ def drift_html(report: DriftReport) -> str:
         troubled=troubled,
         words=_words,
         brief=_brief,
-        parted=_parted,
+        part=part,
         kinds={"+": "plus", "-": "minus", "@": "at"},
         bars=_bars,
         all_open=len(troubled) <= _OPEN_HOSTS,
@@ -114,19 +113,6 @@ def _brief(host: HostReport) -> str:
         return visible_line(host.lost)
     parts = [cell.msg or ", ".join(_keys(cell)) for _, cell in host.findings]
     return visible_line("; ".join(part for part in parts if part))[:_MAX_BRIEF]
-
-
-def _parted(cell: Cell) -> tuple[list[Difference], list[tuple[str, list[str]]]]:
-    """Part what differs into values, and contents of files as lines of unified diffs."""
-    values: list[Difference] = []
-    contents: list[tuple[str, list[str]]] = []
-    for each in cell.essential:
-        lines = unified_diff(each)
-        if lines:
-            contents.append((each.key, lines))
-        else:
-            values.append(each)
-    return values, contents
 
 
 def _keys(cell: Cell) -> Iterator[str]:

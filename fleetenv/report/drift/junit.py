@@ -6,7 +6,7 @@ import re
 from xml.sax.saxutils import escape, quoteattr
 
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Verdict
-from fleetenv.report.difference import unified_diff, value_text
+from fleetenv.report.difference import part, value_text
 from fleetenv.report.text import visible, visible_line
 
 # what XML 1.0 cannot hold at all; escapes from `visible` are printable, so this is for names of the user's
@@ -61,13 +61,11 @@ def _case(item: Item, cell: Cell, host: str) -> str:
 def _body(cell: Cell) -> str:
     lines = ["simulated"] if cell.simulated else []
     lines += [visible(cell.msg)] if cell.msg else []
-    for difference in cell.essential:
-        content = unified_diff(difference)
-        if content:
-            lines += content
-        else:
-            wanted, found = value_text(difference.wanted), value_text(difference.found)
-            lines.append(f"{visible_line(difference.key)}: wanted {wanted}, found {found}")
+    values, contents = part(cell.essential)
+    for each in values:
+        lines.append(f"{visible_line(each.key)}: wanted {value_text(each.wanted)}, found {value_text(each.found)}")
+    for content in contents:
+        lines += [f"{visible_line(content.key)}:", *content.lines]
     return escape(_NOT_XML.sub("\ufffd", "\n".join(lines)))
 
 

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 
 from fleetenv.drift.report import Cell, DriftReport, Item, Uneven, Verdict
-from fleetenv.report.difference import unified_diff, value_text
+from fleetenv.report.difference import part, value_text
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import visible_line
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@$]|:(?=//))")
 _MAX_DIFF_LINES = 60
+_MAX_DIFFERENCES = 20  # of one task on one host
 
 
 def drift_markdown(report: DriftReport) -> str:
@@ -38,33 +39,36 @@ def _lines(report: DriftReport) -> Iterator[str]:
 
 
 def _findings(report: DriftReport) -> Iterator[str]:
-    """Yield a table of all findings, and below it the contents of files that differ."""
-    rows: list[str] = []
-    contents: list[str] = []
+    """Yield a table of all findings, each with the hosts that have it, and below it how files differ."""
+    rows: dict[str, list[str]] = {}
+    contents: dict[tuple[str, ...], list[str]] = {}
     for host in report.hosts:
-        name = _escaped(host.name)
         if host.lost is not None:
-            rows.append(f"| {name} | *could not be looked at* | {_code(visible_line(host.lost))} | | |")
+            rows.setdefault(f"*could not be looked at* | {_code(visible_line(host.lost))} | |", []).append(host.name)
         for number, cell in host.findings:
-            item = report.items[number]
-            rows += _rows(name, item, cell)
-            for difference in cell.essential:
-                lines = unified_diff(difference)
-                if lines:
-                    contents += ["", f"{name}, {_title(item)}: {_escaped(difference.key)}", "", *_fenced(lines)]
+            title = _title(report.items[number])
+            for row in _rows(title, cell):
+                rows.setdefault(row, []).append(host.name)
+            for each in part(cell.essential)[1]:
+                contents.setdefault((f"{title}: {_escaped(each.key)}", *each.lines), []).append(host.name)
     if rows:
-        yield from ("", "| host | task | what | wanted | found |", "| --- | --- | --- | --- | --- |", *rows)
-    yield from contents
+        yield from ("", "| hosts | task | what | wanted | found |", "| --- | --- | --- | --- | --- |")
+        yield from (f"| {_escaped(fold_hosts(hosts))} | {row} |" for row, hosts in rows.items())
+    for (title, *lines), hosts in contents.items():
+        yield from ("", f"{_escaped(fold_hosts(hosts))}, {title}", "", *_fenced(lines))
 
 
-def _rows(host: str, item: Item, cell: Cell) -> Iterator[str]:
-    title = _title(item) + (" (simulated)" if cell.simulated else "")
+def _rows(title: str, cell: Cell) -> Iterator[str]:
+    """Yield the cells after the host's, between bars."""
+    shown = title + (" (simulated)" if cell.simulated else "")
     if cell.verdict is Verdict.FAILED or not cell.essential:
         what = _code(visible_line(cell.msg)) if cell.msg else "failed" if cell.verdict is Verdict.FAILED else "differs"
-        yield f"| {host} | {title} | {what} | | |"
-    for each in cell.essential:
+        yield f"{shown} | {what} | |"
+    for each in cell.essential[:_MAX_DIFFERENCES]:
         wanted, found = _code(value_text(each.wanted)), _code(value_text(each.found))
-        yield f"| {host} | {title} | {_code(visible_line(each.key))} | {wanted} | {found} |"
+        yield f"{shown} | {_code(visible_line(each.key))} | {wanted} | {found}"
+    if len(cell.essential) > _MAX_DIFFERENCES:
+        yield f"{shown} | and {len(cell.essential) - _MAX_DIFFERENCES} more | |"
 
 
 def _uneven(uneven: Uneven) -> Iterator[str]:

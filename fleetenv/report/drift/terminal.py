@@ -15,10 +15,9 @@ from rich.text import Text
 
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Uneven, Verdict
 from fleetenv.report.console import counted
-from fleetenv.report.difference import unified_diff, value_text
+from fleetenv.report.difference import part, value_text
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import visible, visible_line
-from fleetenv.state import Difference
 
 _MAX_SECTIONS = 30
 _MAX_DIFFERENCES = 8
@@ -120,29 +119,17 @@ class _Printer:
             yield _indented(Text(visible(cell.msg), _STYLES[cell.verdict]), 2)
         elif not cell.essential:
             yield _indented(Text("differs; how is not told (no_log, or an action)", "dim"), 2)
+        values, contents = part(cell.essential)
         table = _table("", "wanted", "found")
-        for difference in cell.essential[:_MAX_DIFFERENCES]:
-            if not unified_diff(difference):
-                table.add_row(
-                    visible_line(difference.key),
-                    Text(value_text(difference.wanted), "green"),
-                    Text(value_text(difference.found), "red"),
-                )
-        if table.row_count:
+        for each in values[:_MAX_DIFFERENCES]:
+            wanted, found = Text(value_text(each.wanted), "green"), Text(value_text(each.found), "red")
+            table.add_row(visible_line(each.key), wanted, found)
+        if values:
             yield _indented(table, 2)
-        for difference in cell.essential[:_MAX_DIFFERENCES]:
-            yield from self._content(difference)
-        more = len(cell.essential) - _MAX_DIFFERENCES
-        if more > 0:
-            yield _indented(Text(f"and {more} more; {_ALL}", "dim"), 2)
-
-    def _content(self, difference: Difference) -> Iterator[RenderableType]:
-        lines = unified_diff(difference) or []
-        for line in lines[:_MAX_DIFF_LINES]:
-            style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-            yield _indented(Text(line, style), 2)
-        if len(lines) > _MAX_DIFF_LINES:
-            yield _indented(Text(f"and {len(lines) - _MAX_DIFF_LINES} more lines; {_ALL}", "dim"), 2)
+        if len(values) > _MAX_DIFFERENCES:
+            yield _indented(Text(f"and {len(values) - _MAX_DIFFERENCES} more; {_ALL}", "dim"), 2)
+        for content in contents:
+            yield from _content(content.lines)
 
     def _uneven(self, uneven: Sequence[Uneven]) -> RenderableType:
         parts: list[RenderableType] = [Text("Not the same everywhere", "bold")]
@@ -179,6 +166,13 @@ class _Printer:
         )
         parts.append(Text(text, "bold"))
         return Group(*parts)
+
+
+def _content(lines: Sequence[str]) -> Iterator[RenderableType]:
+    for line in lines[:_MAX_DIFF_LINES]:
+        yield _indented(Text(line, {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")), 2)
+    if len(lines) > _MAX_DIFF_LINES:
+        yield _indented(Text(f"and {len(lines) - _MAX_DIFF_LINES} more lines; {_ALL}", "dim"), 2)
 
 
 def _sections(report: DriftReport) -> list[_Section]:
