@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from fleetenv.conda.channels import find_mirror, is_url
 from fleetenv.errors import InputError
@@ -40,11 +41,11 @@ def find_installer(installer: str, mirrors: Sequence[str]) -> Source:
     """
     if "://" in installer:
         _check_url(installer, "the URL of an installer")
-        return Source(urls=(installer,), conda=conda_in_name(installer))
+        return Source(urls=(_plain(installer),), conda=conda_in_name(installer))
     if not _VERSION.fullmatch(installer):
         return Source(file=installer, conda=conda_in_name(installer))
     name = f"Miniconda3-{installer}-Linux-{ARCH}.sh"
-    urls = tuple(f"{_folder(mirror)}/{name}" for mirror in mirrors or ("official",))
+    urls = tuple(_plain(f"{_folder(mirror)}/{name}") for mirror in mirrors or ("official",))
     return Source(urls=urls, conda=conda_in_name(name))
 
 
@@ -75,6 +76,11 @@ def _folder(mirror: str) -> str:
         _check_url(mirror, "a mirror's folder of installers")
         return mirror.rstrip("/")
     return find_mirror(mirror).miniconda
+
+
+def _plain(url: str) -> str:
+    """Return a file's URL with its path as it is on disk, since hosts only copy it."""
+    return f"file://{unquote(urlsplit(url).path)}" if url.startswith("file:") else url
 
 
 def _check_url(url: str, what: str) -> None:

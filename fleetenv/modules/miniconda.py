@@ -140,7 +140,7 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
             yield from self._install("fresh" if found is None or found.condition == "half-finished" else "update")
         else:
             if diff.touches("terms"):
-                yield Run(f"{sh(f'{self.prefix}/bin/conda', *_ACCEPT)} >/dev/null")
+                yield Run(f"{_text('miniconda_terms.sh')}accept_terms {sh(self.prefix)}")
             if diff.touches("owner", "uid"):
                 yield Run(sh("chown", "-R", "--", str(self.owner), self.prefix))
             if diff.touches("condition"):
@@ -164,7 +164,8 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
             yield Send(Path(self.pushed), pushed, mode=0o644)
         digests = self._digests()
         yield Run(
-            _script(
+            _text("miniconda_terms.sh")
+            + _script(
                 "miniconda_install.sh",
                 *self.source().urls,
                 p=self.prefix,
@@ -211,10 +212,6 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
                 raise TaskFailed(f"{self.prefix} is in use, {what} live in it: {shown}; end that, or say 'force: true'")
 
 
-_CHANNELS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
-_ACCEPT = ("tos", "accept", "--system", "--override-channels", *(f"--channel={url}" for url in _CHANNELS))
-
-
 def _check_prefix(prefix: str) -> None:
     if not prefix.startswith("/") or prefix.strip("/") in _NEVER | {""}:
         raise ValueError(f"'prefix' must be a folder of its own, such as /opt/miniconda3, not '{prefix}'")
@@ -226,6 +223,9 @@ def _check_prefix(prefix: str) -> None:
 
 def _script(name: str, *arguments: str, **variables: str) -> str:
     """Return a script of fleetenv.onhost with its variables and arguments set before it."""
-    text = (files("fleetenv.onhost") / name).read_text()
     settings = "".join(f"{key}={sh(value)}\n" for key, value in variables.items())
-    return f"{settings}set -- {sh(*arguments)}\n{text}"
+    return f"{settings}set -- {sh(*arguments)}\n{_text(name)}"
+
+
+def _text(name: str) -> str:
+    return (files("fleetenv.onhost") / name).read_text()

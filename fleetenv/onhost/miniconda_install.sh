@@ -4,13 +4,6 @@
 umask 022
 unset PYTHONHOME PYTHONPATH CONDARC
 here=$p/.fleetenv/miniconda
-accept_terms() {  # only where conda has the plugin that asks for them
-  set -- "$1" "$1"/conda-meta/conda-anaconda-tos-[0-9]*.json
-  if [ -e "$2" ]; then
-    "$1/bin/conda" tos accept --system --override-channels \
-      --channel https://repo.anaconda.com/pkgs/main --channel https://repo.anaconda.com/pkgs/r >/dev/null
-  fi
-}
 say() { printf 'fleetenv-progress %s %s %s\n' "$1" "$2" "$3" >&2; }
 fail() { printf '%s\n' "$1" >&2; exit 1; }
 

@@ -172,3 +172,26 @@ def test_no_package_tells_where_it_was_built(channel: LabChannel) -> None:
     replaced = [path for path in paths if path.prefix_placeholder is not None]
     assert all(path.prefix_placeholder and path.prefix_placeholder.placeholder == PLACEHOLDER for path in replaced)
     assert not [path.relative_path for path in paths if "test" in Path(path.relative_path).parts]
+
+
+PACKS = """
+import sys
+from fleetenv.lab.cpython import Interpreter, pip_package, python_package
+package = python_package(Interpreter.running())
+print(package.version, len(package.files), pip_package().name)
+"""
+OTHERS = [Path("/usr/bin/python3"), *sorted((Path.home() / ".pyenv/versions").glob("3.1*/bin/python3"))]
+
+
+@pytest.mark.parametrize("python", [path for path in OTHERS if path.exists()], ids=str)
+def test_whatever_python_there_is_can_be_packed(python: Path) -> None:
+    """Debian's, pyenv's: each package is tried from another prefix before it is taken."""
+    version = "import sys; print(sys.version_info >= (3, 11), end='')"
+    if subprocess.run([python, "-c", version], capture_output=True, text=True, check=True).stdout != "True":
+        pytest.skip("older than 3.11")
+    root = Path(__file__).parents[2]
+    done = subprocess.run([python, "-c", PACKS], cwd=root, capture_output=True, text=True, check=False)
+    if "comes without pip's wheel" in done.stderr:
+        pytest.skip("this Python has no ensurepip")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[1]) > 500

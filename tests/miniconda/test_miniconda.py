@@ -281,7 +281,7 @@ def test_terms_of_service_are_accepted_only_if_the_task_says_so(site: Site, lab:
     accepted = site.apply(installer=str(lab.path), accept_tos=True)
     assert accepted["status"] == "changed"
     assert "not accepted" in str(accepted["diff"])
-    assert (site.prefix / "asked").read_text().startswith("tos accept --system --override-channels --channel=https://")
+    assert (site.prefix / "asked").read_text().startswith("tos accept --system --override-channels --channel https://")
     assert site.apply(installer=str(lab.path), accept_tos=True)["status"] == "ok"
 
 
