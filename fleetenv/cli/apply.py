@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
     recap = Recap()
     sink = Relay([recap, *_reports(options)])
     fleet = make_fleet(options, sink, check_mode=options.check, diff=options.diff, relock=options.lock)
+    if options.list_hosts or options.list_tasks or options.syntax_check:
+        fleet.choose()
     if options.list_hosts or options.list_tasks:
         print("\n".join(_listing(fleet, hosts=options.list_hosts, tasks=options.list_tasks)))
         return 0

@@ -52,7 +52,7 @@ def make_fleet(
     diff: bool = False,
     relock: bool = False,
 ) -> Fleet:
-    """Read everything that the command line names, and check all that can be checked before a host is touched.
+    """Read everything that the command line names; nothing is checked yet beyond that it can be read.
 
     Raises:
         InputError: something cannot be right.
@@ -74,13 +74,16 @@ def make_fleet(
         verbosity=options.verbose,
         relock=relock,
     )
-    fleet = Fleet(path, inventory, choices, defaults, lambda settings: connect(settings, ring), sink)
-    fleet.prepare()
-    return fleet
+    return Fleet(path, inventory, choices, defaults, lambda settings: connect(settings, ring), sink)
 
 
 def play(fleet: Fleet, sink: Sink) -> None:
-    """Run what was prepared; Ctrl-C and SIGTERM end it cleanly, and the sinks are always closed."""
+    """Check all that can be checked, then run; Ctrl-C and SIGTERM end it cleanly, and the sinks are always closed.
+
+    Raises:
+        InputError: something is wrong; no host was touched.
+    """
+    fleet.prepare()
     try:
         asyncio.run(_until_terminated(fleet))
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -45,16 +45,19 @@ class TaskController:
     memory: Memory = field(repr=False)
 
     def find(self, path: str, folder: str) -> Path:
-        """Find a file of the task's role or playbook, as Ansible looks for it."""
+        """Find a file of the task's role or playbook, as Ansible looks for it; at last in the project as a whole."""
         wanted = Path(path).expanduser()
-        places = [base / part for base in self.task.search for part in (Path(folder) / wanted, wanted)]
+        project = [self.task.search[-1].parent, Path.cwd()] if self.task.search else [Path.cwd()]
+        bases = [*self.task.search, *project]
+        places = [base / part for base in bases for part in (Path(folder) / wanted, wanted)]
         for place in dict.fromkeys([wanted] if wanted.is_absolute() else places):
             if place.exists():
                 return place
-        tried = "".join(f"\n  {place}" for place in dict.fromkeys(places) if not wanted.is_absolute())
+        tried = ", ".join(str(place) for place in dict.fromkeys(places))
         raise InputError(
-            f"there is no file '{path}'{': looked for' + tried if tried else ''}",
+            f"there is no file '{path}'",
             location=getattr(path, "location", None) or self.task.location,
+            hint=None if wanted.is_absolute() else f"looked for {tried}",
         )
 
     def render_file(self, path: Path, **extra: Value) -> str:

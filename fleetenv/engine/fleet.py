@@ -68,20 +68,32 @@ class Fleet:
             templates=self._templates,
         )
         self._memory = Memory()
-        self._coming = Coming(frozenset(), anything=False)
         self._dialogues: dict[str, Dialogue] = {}
         self._busy: set[str] = set()
         self._gone: set[str] = set()  # hosts that failed or cannot be reached: later plays go on without them
 
+    def choose(self) -> None:
+        """Choose the hosts and tasks of every play, and check all tasks as they are written.
+
+        Raises:
+            InputError: the playbook or the inventory is wrong.
+        """
+        self.stages = [self._stage(play) for play in self._playbook.plays]
+
     def prepare(self) -> None:
-        """Find every mistake that can be found without touching a host.
+        """Choose, and then plan every task for every host: no mistake that can be found now is left for later.
 
         Raises:
             InputError: the playbook, the inventory, or what they name is wrong.
         """
-        if self._options.limit:
-            self._inventory.select("all", limit=self._options.limit)
-        self.stages = [self._stage(play) for play in self._playbook.plays]
+        self.choose()
+        coming = Coming(frozenset(), anything=False)
+        for stage in self.stages:
+            tasks = [*linear(stage.entries), *stage.play.handlers]
+            coming |= Coming.of(tasks)
+            self._variables.set_hosts(every=[*stage.planners], left=[*stage.planners], batch=[*stage.planners])
+            for planner in stage.planners.values():
+                planner.check(tasks, coming)
 
     async def run(self) -> None:
         """Run all plays. What happens is told to `emit`; nothing that happens on a host raises."""
@@ -113,9 +125,6 @@ class Fleet:
         for task in (*tasks, *self._playbook.foreseen(play)):
             self._check_arguments(task)
             self._check_notified(task, play)
-        self._coming |= Coming.of(tasks)
-        for planner in planners.values():
-            planner.check(tasks, self._coming)
         return Stage(play, tuple(entries), tuple(self._batches(play, hosts)), planners)
 
     def _check_arguments(self, task: Task) -> None:

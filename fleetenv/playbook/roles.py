@@ -93,6 +93,7 @@ class RoleFinder:
             *self.role_path,
             *(Path(each).expanduser() for each in from_environment.split(":") if each),
             Path.cwd() / "roles",
+            self.folder.parent / "roles",  # roles/ beside playbooks/, from wherever fleetenv is started
             *([beside.parent] if beside else []),
             self.folder,
         ]
