@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
 from fleetenv.errors import InputError, Location
 from fleetenv.playbook.undefined import UndefinedVariable
@@ -26,6 +26,16 @@ class Omit:
 
 
 OMIT = Omit()
+
+
+class Missing:
+    """Something undefined: looked at, it can be told from a value; used, it raises."""
+
+    __slots__ = ()
+
+    def raise_it(self) -> NoReturn:
+        """Raise the error that this stands for."""
+        raise NotImplementedError
 
 
 class RawVariables(Mapping[str, Value]):
@@ -53,7 +63,7 @@ class Renderer(Protocol):
     def file(self, path: Path, reading: Reading, extra: Mapping[str, Value]) -> str:
         """Render a template file."""
 
-    def missing(self, cause: UndefinedVariable) -> object:
+    def missing(self, cause: UndefinedVariable) -> Missing:
         """Make the value that stands for something undefined, and raises `cause` when it is used."""
 
 
@@ -99,8 +109,10 @@ class Reading:
     def value(self, raw: Raw) -> object:
         """Return what a stored value means; undefined variables in it come out as Jinja undefined values."""
         if isinstance(raw, str):
-            if not isinstance(raw, SourceText) or not is_template(raw):
+            if not isinstance(raw, SourceText):
                 return raw
+            if not is_template(raw):
+                return str(raw)  # no template ever gets hold of source text: it could make more of it
             try:
                 return self.text(raw)
             except UndefinedVariable as error:
@@ -160,7 +172,7 @@ class MapView(Mapping[str, object]):
         return key in self.raw
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.raw)
+        return map(str, self.raw)
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -251,6 +263,8 @@ def plain(value: object, *, strict: bool = True) -> object:
 
     With `strict`, as for a final result, what is omitted is left out, and what is undefined raises; else both stay.
     """
+    if isinstance(value, Missing) and strict:
+        value.raise_it()
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, ListView | list | tuple):

@@ -12,11 +12,12 @@ import pwd
 import re
 import socket
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fleetenv.errors import InputError, Location
-from fleetenv.playbook.reading import OMIT, Omit, RawVariables, Reading, is_template, plain
+from fleetenv.playbook.reading import OMIT, Missing, Omit, RawVariables, Reading, is_template, plain
 from fleetenv.playbook.undefined import UndefinedVariable
 from fleetenv.source import SourceMap, SourceText, Value
 
@@ -81,9 +82,8 @@ class Templates:
         if isinstance(expression, SourceText):
             stripped = expression.strip()
             if stripped.startswith(("{{", "{%")) and stripped.endswith(("}}", "%}")):
-                result = self.render(expression, scope)
-                if isinstance(result, SourceText):  # a variable of the user's that holds a condition
-                    result = self.evaluate(result, scope)
+                result = self._indirect(stripped, scope)
+                result = self.render(expression, scope) if result is None else self.evaluate(result, scope)
             else:
                 result = self.evaluate(expression, scope)
         if isinstance(result, bool):
@@ -96,6 +96,14 @@ class Templates:
             location=location,
             hint="`| bool` makes yes or no of a text, `| length > 0` asks whether there is anything",
         )
+
+    def _indirect(self, text: str, scope: Mapping[str, Value]) -> SourceText | None:
+        """Return the condition that a variable of the user's holds, as in `when: "{{ is_gpu_host }}"`."""
+        named = re.fullmatch(r"\{\{\s*(\w+)\s*\}\}", text)
+        if named is None or named[1] not in scope:
+            return None
+        raw = scope.raw(named[1]) if isinstance(scope, RawVariables) else scope[named[1]]
+        return raw if isinstance(raw, SourceText) and not is_template(raw) else None
 
     def flag(self, value: Value, scope: Mapping[str, Value]) -> bool:
         """Render a keyword that takes yes or no (`become`, `no_log`, ...); the words count, as in Ansible."""
@@ -149,7 +157,7 @@ class Templates:
             result += "\n" * ((len(text) - len(text.rstrip("\n"))) - (len(result) - len(result.rstrip("\n"))))
         return result
 
-    def missing(self, cause: UndefinedVariable) -> object:
+    def missing(self, cause: UndefinedVariable) -> Missing:
         """Make the value that stands for something undefined, for a [`Reading`][]."""
         from fleetenv.playbook.jinja.environment import Undefined
 
@@ -219,9 +227,9 @@ class Templates:
         return self._guard(lambda: self._checked(template.result(reading)), reading, expression.location)
 
     def _checked(self, result: object) -> object:
-        """Raise what an undefined result stands for."""
-        raise_it = getattr(result, "raise_it", None) if type(result).__name__ == "Undefined" else None
-        return raise_it() if raise_it else result
+        if isinstance(result, Missing):
+            result.raise_it()
+        return result
 
     def _deep(self, value: object, reading: Reading) -> object:
         if isinstance(value, SourceText):
@@ -249,8 +257,6 @@ class Templates:
         self, work: Callable[[], object], reading: Reading, location: Location, template: PlaybookTemplate | None = None
     ) -> object:
         """Do what may fail for the user's fault, in whatever way, and say so at its place."""
-        from jinja2 import TemplateError
-
         try:
             return work()
         except (UndefinedVariable, InputError) as error:
@@ -260,17 +266,7 @@ class Templates:
             raise _at(error, place) from error
         except RecursionError:
             raise
-        except (
-            TemplateError,
-            ArithmeticError,
-            AssertionError,
-            AttributeError,
-            LookupError,
-            OSError,
-            TypeError,
-            ValueError,
-            re.error,
-        ) as error:
+        except _faults() as error:
             place = _line(error, template) or location
             raise InputError(f"cannot render the template: {error}", location=place) from error
 
@@ -323,16 +319,23 @@ def _value(value: object) -> object:
     if value is None or isinstance(value, bool | int | float | datetime.date | Omit):
         return value
     if isinstance(value, str):
-        return value if type(value) is str or isinstance(value, SourceText) else str(value)
+        return str(value)
     if isinstance(value, Mapping):
         return {str(key) if isinstance(key, str) else key: _value(item) for key, item in value.items()}
     if isinstance(value, list | tuple | range | set | frozenset) or hasattr(value, "__next__"):
         return [_value(item) for item in cast(Any, value)]
-    if hasattr(value, "raise_it"):
-        return value.raise_it()
     if type(value).__name__ in {"dict_keys", "dict_values", "dict_items", "KeysView", "ValuesView", "ItemsView"}:
         return [_value(plain(item)) for item in cast(Any, value)]
     raise TypeError(f"a {type(value).__name__}")
+
+
+@cache
+def _faults() -> tuple[type[Exception], ...]:
+    """All that a wrong template can raise: it may do to any value what Python can."""
+    from jinja2 import TemplateError
+
+    of_python = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError, re.error)
+    return (TemplateError, *of_python)
 
 
 def _at(error: InputError, location: Location) -> InputError:

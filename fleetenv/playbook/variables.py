@@ -6,6 +6,7 @@ Nothing is copied for a task: a [`Scope`][] is a list of mappings, strongest fir
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Protocol, cast
 
 from fleetenv.playbook.model import Play, Role, Task
@@ -191,7 +192,12 @@ class HostVariables:
         role defaults.
         """
         fleet = self._fleet
-        layers: list[Layer] = [locals, _magic(play, task), fleet.shared, self._magic, fleet.magic, fleet.extra]
+        layers: list[Layer] = [locals]
+        if task:
+            layers.append(_of_task(task))
+        if play:
+            layers.append(_of_play(play))
+        layers += [fleet.shared, self._magic, fleet.magic, fleet.extra]
         role = task.role if task else None
         if task:
             layers.append(task.include_params)
@@ -221,7 +227,7 @@ class HostVariables:
             return ()
         if self._vars_files[:2] != (id(play), self.version):
             fleet = self._fleet
-            base: tuple[Layer, ...] = (self._magic, fleet.magic, _magic(play, None), fleet.extra)
+            base: tuple[Layer, ...] = (self._magic, fleet.magic, _of_play(play), fleet.extra)
             layers: tuple[Layer, ...] = ()
             for entry in play.vars_files:
                 scope = Scope((*base, *layers, play.vars, self.facts, self._inventory), fleet.templates)
@@ -234,22 +240,31 @@ class HostVariables:
         return self._vars_files[2]
 
 
-def _magic(play: Play | None, task: Task | None) -> dict[str, Value]:
-    magic: dict[str, Value] = {}
-    if play:
-        magic["ansible_play_name"] = play.name
-        magic["playbook_dir"] = str(play.folder.absolute())
-        magic["ansible_play_role_names"] = magic["role_names"] = [role.name for role in play.roles]
-        every = {each.name: None for role in play.roles for each in (*_all_dependencies(role), role)}
-        magic["ansible_role_names"] = list(every)
-        magic["ansible_dependent_role_names"] = list(
-            dict.fromkeys(each.name for role in play.roles for each in _all_dependencies(role))
-        )
-    if task:
-        magic["ansible_search_path"] = [str(folder) for folder in task.search]
-        if task.role:
-            magic["role_name"] = magic["ansible_role_name"] = task.role.name
-            magic["role_path"] = str(task.role.path)
+@lru_cache(maxsize=256)
+def _of_play(play: Play) -> Layer:
+    """Magic variables of a play."""
+    roles = [role.name for role in play.roles]
+    dependencies = [each.name for role in play.roles for each in _all_dependencies(role)]
+    return {
+        "ansible_play_name": play.name,
+        "playbook_dir": str(play.folder.absolute()),
+        "role_names": [*roles],
+        "ansible_play_role_names": [*roles],
+        "ansible_dependent_role_names": [*dict.fromkeys(dependencies)],
+        "ansible_role_names": [*dict.fromkeys(dependencies + roles)],
+    }
+
+
+@lru_cache(maxsize=4096)
+def _of_task(task: Task) -> Layer:
+    """Magic variables of a task."""
+    magic: dict[str, Value] = {"ansible_search_path": [str(folder) for folder in task.search]}
+    if task.role:
+        magic |= {
+            "role_name": task.role.name,
+            "ansible_role_name": task.role.name,
+            "role_path": str(task.role.path),
+        }
     return magic
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from jinja2 import StrictUndefined, TemplateRuntimeError, nodes
 from jinja2.environment import Template, TemplateModule
@@ -17,11 +17,11 @@ from jinja2.utils import missing
 
 from fleetenv.errors import InputError, nearest
 from fleetenv.playbook.jinja import filters, lookups, tests
-from fleetenv.playbook.reading import MapView, Reading, plain
+from fleetenv.playbook.reading import ListView, Missing, Reading, plain
 from fleetenv.playbook.undefined import UndefinedVariable
 
 
-class Undefined(StrictUndefined):
+class Undefined(StrictUndefined, Missing):
     """Something that is not there. Inside it is itself, so that `a.b.c | default(1)` works; using it raises."""
 
     __slots__ = ("cause",)
@@ -50,9 +50,9 @@ class Undefined(StrictUndefined):
         hint = nearest(str(self._undefined_name), map(str, known))
         return UndefinedVariable(f"{kind} has no '{self._undefined_name}'", hint=hint)
 
-    def raise_it(self) -> Any:
+    def raise_it(self) -> NoReturn:
         """Raise the error that this stands for."""
-        return self._fail_with_undefined_error()
+        self._fail_with_undefined_error()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -69,7 +69,7 @@ def kind_of(value: object) -> str:
         return "the mapping"
     if isinstance(value, str):
         return "the text"
-    if isinstance(value, list | tuple) or type(value).__name__ == "ListView":
+    if isinstance(value, list | tuple | ListView):
         return "the list"
     return f"the {type(value).__name__}"
 
@@ -119,7 +119,7 @@ class PlaybookTemplate(Template):
         outer = vars if isinstance(vars, Names) else Names(None, dict(vars or {}))
         own = {key: value for key, value in (locals or {}).items() if value is not missing}
         names = Names(outer.reading, own, *outer.maps)
-        return TemplateContext(self.environment, cast(dict[str, Any], names), self.name, self.blocks, self.globals)
+        return TemplateContext(self.environment, cast(dict[str, Any], names), self.name, self.blocks)
 
     def result(self, reading: Reading) -> object:
         """Render it to whatever it gives: one expression's own value, or text."""
@@ -216,6 +216,9 @@ class PlaybookEnvironment(SandboxedEnvironment):
         except AttributeError:
             pass
         else:
+            formatting = self.wrap_str_format(value)
+            if formatting is not None:
+                return formatting
             if self.is_safe_attribute(obj, attribute, value):
                 return value
         try:
@@ -225,8 +228,6 @@ class PlaybookEnvironment(SandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Keep what views are made of to ourselves; keys of these names stay readable."""
-        if isinstance(obj, MapView) and attr in {"raw", "reading"}:
-            return False
         return attr not in {"raw", "reading", "cause", "raise_it"} and super().is_safe_attribute(obj, attr, value)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
