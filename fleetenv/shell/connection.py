@@ -154,7 +154,7 @@ class Connection:
             stale.close()
         self.round_trips += bool(become and become.asks)  # the password's prompt
         shell = await RemoteShell.start(
-            self._transport, become, shell=self.settings.shell, patience=self.settings.connect_timeout
+            self._transport, become, shell=self.settings.shell, patience=self.settings.patience
         )
         self._shells[become] = shell
         if stale and stale.busy and stale.session is not None:

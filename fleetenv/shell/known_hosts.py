@@ -28,7 +28,9 @@ class KnownHosts:
 
     def has_key_of(self, host: str, address: str, port: int) -> bool:
         """Whether any key is known for a host: if so, another one is a changed key, not a new one."""
-        return bool(self.keys.match(host, address, None if port == 22 else port)[0])
+        names = (name for name in (host, address) if name)
+        # asked for by its whole name: a key of the same host's other port is no key of this one
+        return any(self.keys.match(name if port == 22 else f"[{name}]:{port}", "", None)[0] for name in names)
 
     def add(self, host: str, port: int, key: str) -> None:
         """Add a host's key (`TYPE BASE64`). Safe when many do it at once, from several processes, too.

@@ -15,6 +15,7 @@ import asyncssh
 from fleetenv.errors import HostError, InputError, Unreachable
 from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
+from fleetenv.shell.ssh_config import host_key_checking
 from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, WRITE_SIZE, ConnectionCut, Transport
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class _Login(asyncssh.SSHClient):
         agent: str | None,
     ) -> None:
         self.settings = settings
+        self.checking = host_key_checking(settings)
         self.options = options
         self.known = known
         self._keys = keys
@@ -45,7 +47,7 @@ class _Login(asyncssh.SSHClient):
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         line = " ".join(key.export_public_key().decode().split()[:2])
-        if self.settings.host_key_checking == "accept-new" and not self.known.has_key_of(host, addr, port):
+        if self.checking == "accept-new" and not self.known.has_key_of(host, addr, port):
             try:
                 self.known.add(host, port, line)
             except HostError as error:
@@ -272,7 +274,7 @@ async def _connect(login: _Login, ring: KeyRing, before: Jump | None = None) -> 
             options=options,
             config=None,
             client_factory=lambda: login,
-            known_hosts=None if settings.host_key_checking == "no" else login.known.keys,
+            known_hosts=None if login.checking == "no" else login.known.keys,
             tunnel=jump.connection if jump else None,
         )
     except BaseException as error:

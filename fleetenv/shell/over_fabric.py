@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import threading
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import fabric
 import paramiko
 
-from fleetenv.errors import FleetenvError, InputError, Unreachable
+from fleetenv.errors import FleetenvError, Unreachable
 from fleetenv.shell.known_hosts import SYSTEM_FILES, KnownHosts
+from fleetenv.shell.ssh_config import config_file, host_key_checking, read_ssh_config
 from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, ConnectionCut, Transport
 
 if TYPE_CHECKING:
     from fleetenv.shell.keys import KeyRing
     from fleetenv.shell.settings import Settings
 
+T = TypeVar("T")
 _READ_SIZE = 64 * 1024
+
+# Of its own: asyncio's has a few threads only, which silent hosts could hold all.
+_threads = ThreadPoolExecutor(256, thread_name_prefix="paramiko")
+
+# A failed login is told in one line; paramiko would print a traceback where nobody has set up logging.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *arguments))
 
 
 class _Channel:
@@ -59,7 +73,7 @@ class _Channel:
             return chunk
         self._chunks.put_nowait(None)
         transport = self._channel.get_transport()
-        if not self._channel.status_event.is_set() and not await asyncio.to_thread(self._channel.status_event.wait, 1):
+        if not self._channel.status_event.is_set() and not await _in_thread(self._channel.status_event.wait, 1):
             raise ConnectionCut("the host closed it")
         if self._channel.exit_status < 0 and not transport.is_active():
             raise ConnectionCut("the host closed it")
@@ -70,7 +84,7 @@ class _Channel:
             if len(data) <= self._channel.out_window_size:
                 self._channel.sendall(data)
             else:
-                await asyncio.to_thread(self._channel.sendall, data)
+                await _in_thread(self._channel.sendall, data)
 
     def close(self) -> None:
         for _ in range(2):
@@ -95,7 +109,7 @@ class _Transport:
         """Ask from time to time whether the host is there; paramiko's own keep-alive does not mind silence."""
         while self._client.is_active():
             await asyncio.sleep(interval)
-            asked = asyncio.to_thread(self._client.global_request, "keepalive@openssh.com", wait=True)
+            asked = _in_thread(partial(self._client.global_request, wait=True), "keepalive@openssh.com")
             try:
                 async with asyncio.timeout(ALIVE_QUESTIONS * interval):
                     await asked
@@ -105,7 +119,7 @@ class _Transport:
                 return
 
     async def start(self, command: str) -> _Channel:
-        return _Channel(await asyncio.to_thread(self._start, command), asyncio.get_running_loop())
+        return _Channel(await _in_thread(self._start, command), asyncio.get_running_loop())
 
     def _start(self, command: str) -> paramiko.Channel:
         try:
@@ -121,7 +135,7 @@ class _Transport:
         if self._keepalive:
             self._keepalive.cancel()
         for connection in reversed(self._connections):
-            await asyncio.to_thread(connection.close)
+            await _in_thread(connection.close)
 
     @property
     def user(self) -> str:
@@ -131,17 +145,17 @@ class _Transport:
 class _Policy(paramiko.MissingHostKeyPolicy):
     """What happens when a host's key is not known: it is refused, or added when the user has opted in."""
 
-    def __init__(self, settings: Settings, known: KnownHosts, address: str, port: int) -> None:
-        self._settings = settings
+    def __init__(self, checking: str, known: KnownHosts, address: str, port: int) -> None:
+        self._checking = checking
         self._known = known
         self._address = address
         self._port = port
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        if self._settings.host_key_checking == "no":
+        if self._checking == "no":
             return
         line = f"{key.get_name()} {key.get_base64()}"
-        if self._settings.host_key_checking == "accept-new":
+        if self._checking == "accept-new":
             self._known.add(self._address, self._port, line)
             return
         raise Unreachable(self._known.untrusted(self._address, self._address, self._port, line, key.fingerprint))
@@ -155,7 +169,7 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
         InputError: a key or an ssh configuration that cannot be used.
     """
     connections = await _chain(settings, ring)
-    opening = asyncio.get_running_loop().run_in_executor(None, _open_all, connections)
+    opening = asyncio.get_running_loop().run_in_executor(_threads, _open_all, connections)
     try:
         # The thread cannot be stopped: it ends by its own timeouts, and then closes what it has opened.
         async with asyncio.timeout(settings.connect_timeout):
@@ -174,7 +188,7 @@ _Chain = list[tuple["Settings", fabric.Connection]]
 
 async def _chain(settings: Settings, ring: KeyRing, chain: _Chain | None = None) -> _Chain:
     """Return connections that are not open yet; `chain` is what the host's own connection shall go through."""
-    ssh_config = _ssh_config(settings.ssh_config or _paths("~/.ssh/config")[0])
+    ssh_config = read_ssh_config(config_file(settings))
     said = ssh_config.lookup(settings.address)
     via = settings.proxy_jump or said.get("proxyjump")
     if not chain and via and via != "none":
@@ -193,11 +207,12 @@ async def _chain(settings: Settings, ring: KeyRing, chain: _Chain | None = None)
     )
     connection.connect_timeout = settings.connect_timeout  # the constructor would cut it to whole seconds
     known = KnownHosts(settings.known_hosts or _paths(said.get("userknownhostsfile", "")))
-    if settings.host_key_checking != "no":
+    checking = host_key_checking(settings)
+    if checking != "no":
         for file in (*known.files, *SYSTEM_FILES):
             if file.exists():
                 connection.client.load_system_host_keys(str(file))
-    connection.client.set_missing_host_key_policy(_Policy(settings, known, connection.host, connection.port))
+    connection.client.set_missing_host_key_policy(_Policy(checking, known, connection.host, connection.port))
     return [*(chain or []), (settings, connection)]
 
 
@@ -236,17 +251,6 @@ async def _how_to_log_in(settings: Settings, ring: KeyRing, configured: str | li
 
 def _paths(names: str) -> list[Path]:
     return [Path(name).expanduser() for name in names.split()]
-
-
-@lru_cache(maxsize=16)
-def _ssh_config(path: Path) -> paramiko.SSHConfig:
-    """Read an ssh configuration once for all hosts."""
-    if not path.exists():
-        return paramiko.SSHConfig()
-    try:
-        return paramiko.SSHConfig.from_path(str(path))
-    except (OSError, paramiko.ConfigParseError, UnicodeDecodeError) as error:
-        raise InputError(f"ssh configuration {path}: {error}") from error
 
 
 def _open(connection: fabric.Connection, settings: Settings) -> paramiko.Transport:

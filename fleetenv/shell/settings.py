@@ -27,6 +27,9 @@ CONNECTIONS = {
 CONNECT_TIMEOUT = 10.0
 """Seconds to connect and log in, as in Ansible."""
 
+PATIENCE = 30.0
+"""Seconds until a shell must answer, once it was started: a loaded host, or a sudo that asks a slow directory."""
+
 KEEPALIVE = 15.0
 """Seconds of silence after which a host is asked whether it is alive; after three such questions it is lost."""
 
@@ -61,10 +64,11 @@ class Settings:
     ssh_config: Path | None = None  # None: ~/.ssh/config
     proxy_jump: str | None = None
     proxy_command: str | None = None
-    host_key_checking: str = "yes"  # StrictHostKeyChecking's yes, accept-new or no
+    host_key_checking: str | None = None  # StrictHostKeyChecking's yes, accept-new or no
     known_hosts: tuple[Path, ...] = ()  # empty: ssh_config's, else ssh's own two files
     connect_timeout: float = CONNECT_TIMEOUT
     keepalive: float = KEEPALIVE
+    patience: float = PATIENCE
     shell: str = "sh"
     become: bool | None = None  # ansible_become: stronger than what a play or task says
     become_user: str | None = None
@@ -108,7 +112,7 @@ class Settings:
             ssh_config=options.config_file,
             proxy_jump=options.proxy_jump,
             proxy_command=options.proxy_command,
-            host_key_checking=checking or options.host_key_checking or "yes",
+            host_key_checking=checking or options.host_key_checking,
             known_hosts=options.known_hosts,
             connect_timeout=read.seconds("ansible_timeout", "ansible_ssh_timeout")
             or options.connect_timeout

@@ -197,6 +197,24 @@ async def test_new_keys_are_accepted_once_when_many_connect_at_once(
         assert await whoami(connection) == "root"
 
 
+async def test_a_key_of_another_port_is_no_key_of_this_one(settings: Settings, tmp_path: Path) -> None:
+    keygen(tmp_path / "another")
+    known = tmp_path / "known"
+    known.write_text(f"127.0.0.1 {(tmp_path / 'another.pub').read_text()}")
+    async with await connect(replace(settings, known_hosts=(known,), host_key_checking="accept-new")) as connection:
+        assert await whoami(connection) == "root"
+    assert "not known" in await reason(replace(settings, known_hosts=(tmp_path / "none",)))
+
+
+@pytest.mark.parametrize("word", ["accept-new", "no"])
+async def test_host_key_checking_may_be_set_in_ssh_config(settings: Settings, tmp_path: Path, word: str) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"Host 127.*\n  StrictHostKeyChecking {word}\n  UserKnownHostsFile {tmp_path}/known\n")
+    async with await connect(replace(settings, known_hosts=(), ssh_config=config)) as connection:
+        assert await whoami(connection) == "root"
+    assert (tmp_path / "known").exists() == (word == "accept-new")
+
+
 async def test_no_checking_when_the_user_wants_none(settings: Settings, tmp_path: Path) -> None:
     async with await connect(replace(settings, known_hosts=(tmp_path / "none",), host_key_checking="no")) as connection:
         assert await whoami(connection) == "root"
@@ -296,7 +314,7 @@ def odd_shell(sshd: Sshd, plain_account: Account, tmp_path: Path) -> Iterator[Pa
 async def start(settings: Settings, account: Account, shell: Path, text: str) -> Connection:
     shell.write_text(text)
     shell.chmod(0o755)
-    return await connect(replace(settings, user=account.name, connect_timeout=1))
+    return await connect(replace(settings, user=account.name, patience=1))
 
 
 async def test_what_a_profile_prints_is_no_answer(settings: Settings, plain_account: Account, odd_shell: Path) -> None:

@@ -1,0 +1,57 @@
+"""What of `~/.ssh/config` asyncssh does not read itself; paramiko's reader knows every keyword."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetenv.errors import InputError
+
+if TYPE_CHECKING:
+    import paramiko
+
+    from fleetenv.shell.settings import Settings
+
+
+def host_key_checking(settings: Settings) -> str:
+    """Return `yes`, `accept-new` or `no`, from the settings, else from ssh's configuration, else `yes`."""
+    if settings.host_key_checking:
+        return settings.host_key_checking
+    path = config_file(settings)
+    if not _mentions_checking(path):
+        return "yes"
+    word = read_ssh_config(path).lookup(settings.address).get("stricthostkeychecking", "yes").lower()
+    return {"accept-new": "accept-new", "no": "no", "off": "no"}.get(word, "yes")
+
+
+def config_file(settings: Settings) -> Path:
+    """Return the configuration that counts for a host; it need not exist."""
+    return settings.ssh_config or Path("~/.ssh/config").expanduser()
+
+
+@lru_cache(maxsize=16)
+def read_ssh_config(path: Path) -> paramiko.SSHConfig:
+    """Read an ssh configuration, once for all hosts.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    import paramiko
+
+    if not path.exists():
+        return paramiko.SSHConfig()
+    try:
+        return paramiko.SSHConfig.from_path(str(path))
+    except (OSError, paramiko.ConfigParseError, UnicodeDecodeError) as error:
+        raise InputError(f"ssh configuration {path}: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _mentions_checking(path: Path) -> bool:
+    """Whether paramiko's reader, which is slow to import, has to be asked."""
+    try:
+        text = path.read_bytes().lower()
+    except OSError:
+        return False
+    return b"stricthostkeychecking" in text or b"include" in text
