@@ -68,7 +68,7 @@ def is_newer(version: str, than: str) -> bool:
 
 
 def _parts(version: str) -> list[int]:
-    return [int(part) if part.isdigit() else 0 for part in version.split(".")]
+    return [int(part) if part.isdecimal() else 0 for part in version.split(".")]
 
 
 def _folder(mirror: str) -> str:

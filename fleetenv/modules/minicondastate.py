@@ -58,7 +58,7 @@ def read_state(completed: Completed) -> MinicondaState | None:
         conda=_newest(told, "conda"),
         python=_newest(told, "python"),
         owner=_one(told, "owner") or UNSET,
-        uid=int(uid) if uid.isdigit() else UNSET,
+        uid=int(uid) if uid.isdecimal() else UNSET,
         terms=_terms(told),
         environments=tuple(dict.fromkeys(environments))[:_MOST],
         processes=tuple(_all(told, "process"))[:_MOST],

@@ -55,7 +55,7 @@ download() {
         printf 'url = "%s"\n' "$1" |
           curl -fsSL --connect-timeout 20 --speed-limit 1 --speed-time 60 -C - -o "$2" -K - 2>"$here/said"
       elif command -v wget >/dev/null; then
-        printf '%s\n' "$1" | wget -nv -c -T 60 -O "$2" -i - 2>"$here/said"
+        printf '%s\n' "$1" | wget -nv -c -t 2 -T 60 -O "$2" -i - 2>"$here/said"
       else
         fail "neither curl nor wget is here: install one, or let 'installer' be a file on the controller"
       fi
@@ -65,7 +65,10 @@ download() {
 
 # Sets why, if the file $2 is not the installer after downloading it from $1.
 attempt() {
-  if ! download "$1" "$2"; then why=$(tail -n 1 "$here/said"); return 1; fi
+  if ! download "$1" "$2"; then
+    why=$(grep -m 1 '^curl: ' "$here/said" || tail -n 1 "$here/said")  # curl goes on to explain itself
+    return 1
+  fi
   if wrong "$2"; then rm -f "$2"; return 1; fi
 }
 

@@ -112,3 +112,29 @@ def cut_mirror(installer: Installer) -> Iterator[CutMirror]:
     yield mirror
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def slow_mirror(installer: Installer) -> Iterator[str]:
+    """A mirror that has the last byte only after 2.5 seconds: its clients have something to tell meanwhile."""
+    data = installer.path.read_bytes()
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[:-1])
+            ended.wait(2.5)
+            self.wfile.write(data[-1:])
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    ended.set()
+    server.shutdown()
+    server.server_close()

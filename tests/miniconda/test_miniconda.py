@@ -13,6 +13,10 @@ import pytest
 
 from fleetenv.lab.channel import LabChannel
 from fleetenv.lab.installer import Installer, build_installer
+from fleetenv.modules.miniconda import PreparedMiniconda
+from fleetenv.remote import Run
+from fleetenv.shell.answer import parse_progress
+from fleetenv.state import compare
 from tests.conftest import WebFactory
 from tests.miniconda.conftest import CutMirror, Site
 
@@ -129,6 +133,18 @@ def test_wget_will_do(site: Site, installer: Installer, web: WebFactory) -> None
     url = served.url(installer.path.name.replace("x86_64", "{arch}"))
     result = site.apply(environment={"PATH": str(tools)}, installer=url, sha256=installer.sha256)
     assert result["status"] == "changed", result["msg"]
+
+
+def test_a_long_download_tells_how_far_it_is(site: Site, installer: Installer, slow_mirror: str) -> None:
+    module = PreparedMiniconda(prefix=str(site.prefix), installer=f"{slow_mirror}/x.sh", sha256=installer.sha256)
+    (step,) = module.converge(compare(module.desired(None), None))
+    assert isinstance(step, Run)
+    done = subprocess.run(["sh", "-c", step.script], capture_output=True, check=True)
+    told = [parse_progress(line) for line in done.stderr.splitlines()]
+    bytes_told = [each[0] for each in told if each and each[2] == "bytes downloaded"]
+    assert bytes_told
+    assert bytes_told == sorted(bytes_told)
+    assert 0 < bytes_told[0] < installer.path.stat().st_size
 
 
 @pytest.mark.parametrize("after", [0.3, 0.5, 0.7, 0.9, 1.2, 1.6, 2.0])
