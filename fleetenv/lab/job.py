@@ -72,6 +72,19 @@ class Job:
             beats.append(Beat(int(number), str(prefix), str(version)))
         return beats
 
+    def next_beat(self) -> Beat:
+        """Wait for a beat that is not there yet, and return it.
+
+        Raises:
+            TaskFailed: the job has ended.
+        """
+        seen = len(self.beats())
+        log, alive = sh(self.log), sh("kill", "-0", self.process)
+        done = self.host.run(f"until [ $(wc -l <{log}) -gt {seen} ]; do {alive} || exit 1; sleep 0.05; done")
+        if done.status != 0:
+            raise TaskFailed(f"{self.host.name}: the job has ended: {self.host.run(sh('tail', '-3', self.log)).text}")
+        return self.beats()[-1]
+
     def stop(self) -> None:
         """End it; it may have ended already."""
         self.host.run(sh("kill", self.process))

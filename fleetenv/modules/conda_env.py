@@ -69,9 +69,7 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
             path = controller.find(self.spec, "envs")
             absent = self.state == "absent"
             key = ("conda_env", path, absent)
-            plan = controller.remember(
-                key, lambda: _plan(path, absent=absent, relock=controller.relock)
-            )
+            plan = controller.remember(key, lambda: _plan(path, absent=absent, relock=controller.relock))
         elif self.state == "present":
             raise InputError("conda_env needs 'spec', the environment.yml to build from")
         environment = self.environment or (plan.spec.name if plan else None)
