@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from fleetenv.lab.story import Story
 
     begun = time.monotonic()
-    story = Story(options.folder.expanduser().resolve())
+    story = Story(options.folder.expanduser().resolve(), say=partial(print, flush=True))
     story.tell()
     print(f"\nTold in {time.monotonic() - begun:.0f} s. The drift of chapter 6, for your browser:\n  {story.report}")
     print(f"The project, to look around in and to copy:\n  {story.report.parent}")

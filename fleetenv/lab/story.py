@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,24 +58,23 @@ class Story:
     """A folder in which the story is told; what was there of an earlier telling goes."""
 
     folder: Path
+    say: Callable[[str], None]  # prints one line at once
 
     def tell(self) -> None:
-        """Tell it, to standard output.
+        """Tell it.
 
         Raises:
             DemoFailed: a command did not end as the story says.
         """
-        _say("A small conda channel and an installer, built from this Python (kept for the next time).")
+        self._tells("A small conda channel and an installer, built from this Python (kept for the next time).")
         channel = build_channel(self.folder / "channel")
         installer = build_installer(channel, self.folder / "installer")
         for name in ("project", "lab"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self._fleetenv("init", "project", at=self.folder, quiet=True)
         with EmbeddedFleet(HOSTS, folder=self._lab, gpus=A100) as fleet:
-            _say(
-                f"{HOSTS} disposable SSH hosts are up on this machine. They and their GPUs are simulated;",
-                "SSH, packages, interpreters and files are real.",
-            )
+            self._tells(f"{HOSTS} disposable SSH hosts are up on this machine. They and their GPUs are simulated;")
+            self._tells("SSH, packages, interpreters and files are real.")
             variables = {"installer": installer.path, "sha256": installer.sha256, "channel": channel.url}
             (self._project / "inventories/demo/group_vars/demo.yml").write_text(_VARIABLES.format(**variables))
             self._tell(channel, fleet.hosts)
@@ -93,33 +93,35 @@ class Story:
         return self.folder / "lab"
 
     def _tell(self, channel: LabChannel, hosts: list[EmbeddedHost]) -> None:
-        _chapter("1. Specs are solved once, here, into locks with exact packages and hashes")
+        self.say("\n== 1. Specs are solved once, here, into locks with exact packages and hashes")
         for name, text in _SPECS.items():
             self._spec(name).write_text(text.format(channel=channel.url, index=channel.simple))
         self._fleetenv("lock", *(f"envs/{name}.yml" for name in _SPECS))
 
-        _chapter("2. The fleet is brought to the state that the playbook describes")
+        self.say("\n== 2. The fleet is brought to the state that the playbook describes")
         self._apply()
         self._fleetenv("gpu", *self._inventories)
 
-        _chapter("3. The same again: every host is asked once, nothing is changed")
+        self.say("\n== 3. The same again: every host is asked once, nothing is changed")
         self._apply()
 
-        _chapter("4. A spec is edited while a job runs: only that environment is rebuilt, the job goes on undisturbed")
+        self.say(
+            "\n== 4. A spec is edited while a job runs: only that environment is rebuilt, the job goes on undisturbed"
+        )
         self._edit_under_a_job(hosts[0])
 
-        _chapter("5. Three hosts are changed by hand")
+        self.say("\n== 5. Three hosts are changed by hand")
         prefix = f"{hosts[1].variables['lab_root']}/miniconda3"
-        _say(damage.edit_module(hosts[1], f"{prefix}/envs/nlp_train", "fleet_text"))
-        _say(damage.edit_condarc(hosts[2], f"{hosts[2].variables['lab_root']}/miniconda3/.condarc"))
+        self._tells(damage.edit_module(hosts[1], f"{prefix}/envs/nlp_train", "fleet_text"))
+        self._tells(damage.edit_condarc(hosts[2], f"{hosts[2].variables['lab_root']}/miniconda3/.condarc"))
         environment = f"{hosts[3].variables['lab_root']}/miniconda3/envs/nlp_train"
-        _say(damage.pip_install(hosts[3], environment, "fleet-metrics==0.1", channel.simple))
+        self._tells(damage.pip_install(hosts[3], environment, "fleet-metrics==0.1", channel.simple))
 
-        _chapter("6. Drift finds exactly those, and changes nothing")
+        self.say("\n== 6. Drift finds exactly those, and changes nothing")
         self._fleetenv("drift", "playbooks/site.yml", *self._inventories, expected=2)
         self._fleetenv("drift", "playbooks/site.yml", *self._inventories, "-o", self.report.name, expected=2)
 
-        _chapter("7. Applying the playbook mends them")
+        self.say("\n== 7. Applying the playbook mends them")
         self._apply()
         self._fleetenv("drift", "playbooks/site.yml", *self._inventories)
 
@@ -128,10 +130,10 @@ class Story:
         job = Job.start(host, environment, "fleet-tensor")
         try:
             first = job.beats()[0]
-            _say(f"A job on {host.name} runs in nlp_train, with fleet-tensor {first.version}.")
+            self._tells(f"A job on {host.name} runs in nlp_train, with fleet-tensor {first.version}.")
             spec = self._spec("nlp_train")
             spec.write_text(spec.read_text().replace("fleet-tensor =1.1", "fleet-tensor =2.0"))
-            _say("envs/nlp_train.yml: fleet-tensor =1.1 becomes =2.0")
+            self._tells("envs/nlp_train.yml: fleet-tensor =1.1 becomes =2.0")
             self._fleetenv("lock", "envs/nlp_train.yml")
             self._apply()
             last = job.next_beat()
@@ -140,7 +142,9 @@ class Story:
             python = Path(environment) / "bin/python"
             tell = "import importlib.metadata; print(importlib.metadata.version('fleet-tensor'))"
             new = subprocess.run([python, "-c", tell], capture_output=True, text=True, check=True).stdout.strip()
-            _say(f"The job is at beat {last.number}, still with fleet-tensor {last.version}; new ones get {new}.")
+            self._tells(
+                f"The job is at beat {last.number}, still with fleet-tensor {last.version}; new ones get {new}."
+            )
         finally:
             job.stop()
 
@@ -154,10 +158,13 @@ class Story:
     def _apply(self) -> None:
         self._fleetenv("apply", "playbooks/site.yml", *self._inventories)
 
+    def _tells(self, text: str) -> None:
+        self.say(f"   {text}")
+
     def _fleetenv(self, *words: str, at: Path | None = None, expected: int = 0, quiet: bool = False) -> None:
         """Run a fleetenv command as a user would, in the project's folder."""
         if not quiet:
-            print(f"\n$ fleetenv {shlex.join(words)}", flush=True)
+            self.say(f"\n$ fleetenv {shlex.join(words)}")
         package = Path(__file__).parents[2]
         path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
         done = subprocess.run(
@@ -168,12 +175,3 @@ class Story:
         )
         if done.returncode != expected:
             raise DemoFailed(f"'fleetenv {words[0]}' ended with status {done.returncode}, not {expected}")
-
-
-def _chapter(title: str) -> None:
-    print(f"\n== {title}", flush=True)
-
-
-def _say(*lines: str) -> None:
-    for line in lines:
-        print(f"   {line}", flush=True)
