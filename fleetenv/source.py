@@ -33,6 +33,10 @@ class SourceText(str):
         self.location = location
         return self
 
+    def __getnewargs__(self) -> tuple[str, Location]:
+        """What a copy is made from."""
+        return str(self), self.location
+
 
 class SourceList(list[Value]):
     """A YAML sequence; `items_at[i]` is where item `i` was written."""
