@@ -5,6 +5,8 @@ Each function does one such thing to a host and returns it as a sentence. Prefix
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from fleetenv.errors import TaskFailed
 from fleetenv.lab.fleet import Host
 from fleetenv.remote import sh
@@ -51,8 +53,10 @@ def pip_install(host: Host, prefix: str, requirement: str, index: str) -> str:
         requirement: what to install, as pip takes it.
         index: the pip index's URL, which must be reachable from the host.
     """
-    pip = sh(f"{prefix}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    _run(host, f"PIP_ROOT_USER_ACTION=ignore {pip} {sh('--index-url', index, requirement)}")
+    words = [f"{prefix}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    place = urlsplit(index)
+    trusted = ["--trusted-host", place.hostname] if place.scheme == "http" and place.hostname else []
+    _run(host, "PIP_ROOT_USER_ACTION=ignore " + sh(*words, *trusted, "--index-url", index, requirement))
     return f"{host.name}: '{requirement}' was installed with pip into {prefix}"
 
 

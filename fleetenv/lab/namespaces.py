@@ -85,7 +85,7 @@ class NamespaceHost:
 
     def command(self, *words: str) -> list[str]:
         """Return the argument list that runs a program on the host as root, from this machine."""
-        return ["nsenter", f"--target={self._pid}", "--all", "--root", "--wd=/", "--", *words]
+        return ["nsenter", f"--target={self._pid}", "--all", "--root", "--wd", "--", *words]
 
     def run(self, script: str, stdin: bytes = b"") -> Completed:
         """Run POSIX sh text on the host as root, without SSH."""

@@ -48,6 +48,11 @@ def test_a_host_can_change_and_delete_what_it_shares_without_harm(fleet):
     assert Path("/usr/bin/diff").exists()
 
 
+def test_commands_from_outside_start_in_the_hosts_root(fleet):
+    assert fleet["gpu01"].must_run("pwd; hostname") == "/\ngpu01\n"
+    assert fleet["gpu01"].run("exit 7").status == 7
+
+
 def test_nothing_of_the_controllers_own_is_seen(fleet):
     assert (
         ssh(fleet, "gpu01", "ls -A /root /home /opt /srv /tmp /mnt; cat /proc/1/environ").stdout.count(b".ssh\n") == 1
