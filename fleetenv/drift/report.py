@@ -11,6 +11,9 @@ from enum import StrEnum
 from fleetenv.events import TaskRef
 from fleetenv.state import Content, Difference, Leaf
 
+_ABSENT = (("state", "absent"), ("present", False))
+"""How a difference says that the whole thing is not there: `compare` for None, and states that have such a field."""
+
 
 class Verdict(StrEnum):
     """How one task, or one host, compares with what the playbook says. The worst comes first."""
@@ -54,10 +57,10 @@ class Cell:
     @property
     def essential(self) -> tuple[Difference, ...]:
         """Differences without those that only follow: of a thing that is not there, its absence and its content."""
-        absent = any(each.key == "state" and each.found == "absent" for each in self.differences)
+        absent = {each.key for each in self.differences if (each.key, each.found) in _ABSENT and each.wanted}
         if not absent:
             return self.differences
-        return tuple(each for each in self.differences if each.key == "state" or isinstance(each.wanted, Content))
+        return tuple(each for each in self.differences if each.key in absent or isinstance(each.wanted, Content))
 
 
 @dataclass(frozen=True, slots=True)

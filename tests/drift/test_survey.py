@@ -214,3 +214,16 @@ def test_file_contents_are_compared_by_hash():
     event = TaskFinished("a", CONDARC, Status.OK, diff=compare(same, FileState(content=EDITED)), found=same)
     assert drift_report(run("a", event)).findings == 0
     assert drift_report(run("a", condarc("a", EDITED))).findings == 1
+
+
+def test_of_a_thing_that_is_not_there_its_absence_is_told_and_what_it_would_hold():
+    wanted = FileState(content=EDITED, mode="0644")
+    report = drift_report(run("a", TaskFinished("a", CONDARC, Status.CHANGED, diff=compare(wanted, None))))
+    (cell,) = report.hosts[0].cells.values()
+    assert [each.key for each in cell.differences] == ["state", "content", "mode"]
+    assert [each.key for each in cell.essential] == ["state", "content"]
+
+
+def test_of_a_changed_thing_everything_is_told():
+    (_, cell), *_ = drift_report(run("a", env("a", numpy="1"))).hosts[0].findings
+    assert cell.essential == cell.differences
