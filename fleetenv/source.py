@@ -33,9 +33,9 @@ class SourceText(str):
         self.location = location
         return self
 
-    def __getnewargs__(self) -> tuple[str, Location]:
+    def __reduce__(self) -> tuple[type[SourceText], tuple[str, Location]]:
         """What a copy is made from."""
-        return str(self), self.location
+        return SourceText, (str(self), self.location)
 
 
 class SourceList(list[Value]):

@@ -14,4 +14,4 @@ def test_copies_of_located_values_keep_their_places():
         assert made == value
         text = made["a"][1]["b"]
         assert isinstance(text, SourceText)
-        assert str(text.location) == "site.yml:1:13"
+        assert str(text.location) == "site.yml:1:14"
