@@ -59,7 +59,7 @@ class _Kept:
 
 
 class Stream:
-    """Splits one stream at its marks. `marks` counts them; `take` returns what came before the oldest one not taken."""
+    """Splits one stream at its marks; `take` returns what came before the oldest one that was not taken yet."""
 
     def __init__(self, nonce: str, budget: Budget) -> None:
         self._mark = nonce.encode() + b" "

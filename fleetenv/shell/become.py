@@ -76,7 +76,7 @@ _REASONS = (
     ),
     (
         r"not in the sudoers file|is not allowed to (run|execute)|may not run sudo|operation not permitted",
-        "not permitted to",
+        "the host does not permit it to this user",
     ),
     (r"must have a tty", "sudo wants a terminal; remove 'requiretty' from sudoers for this user"),
     (r"unknown user|does not exist|no passwd entry", "there is no such user on the host"),

@@ -136,10 +136,11 @@ class Connection:
         try:
             shell = await self._shell(become)
             self.round_trips += 1
-            return await shell.talk(jobs, progress, _file_progress(jobs, progress))
-        except StepTimeout:
-            await self._shell(become)  # a new one: that ends what the step has started
-            raise
+            try:
+                return await shell.talk(jobs, progress, _file_progress(jobs, progress))
+            except StepTimeout:
+                await self._shell(become)  # a new one: that ends what the step has started
+                raise
         except ConnectionCut as cut:
             raise Unreachable(f"the connection was lost: {cut}") from cut
 
@@ -183,13 +184,14 @@ class _File:
 
     path: Path
     size: int
+    changed: int  # when, in nanoseconds
     digest: str  # sha256
 
 
 def _identify(path: Path) -> _File:
     try:
         stat = path.stat()
-        return _File(path, stat.st_size, _digest(path, stat.st_size, stat.st_mtime_ns))
+        return _File(path, stat.st_size, stat.st_mtime_ns, _digest(path, stat.st_size, stat.st_mtime_ns))
     except OSError as error:
         raise TaskFailed(f"cannot read {path}: {error.strerror}") from error
 
@@ -210,9 +212,11 @@ async def _rest(step: Send, file: _File, answer: Completed) -> Item:
     there = send.read_survey(answer)
     start = 0
     if 0 < there.size <= file.size:
-        changed = file.path.stat().st_mtime_ns
-        if await asyncio.to_thread(_digest, file.path, there.size, changed) == there.sha256:
-            start = there.size
+        try:
+            prefix = await asyncio.to_thread(_digest, file.path, there.size, file.changed)
+        except OSError as error:
+            raise TaskFailed(f"cannot read {file.path}: {error.strerror}") from error
+        start = there.size if prefix == there.sha256 else 0
     if there.room is not None and there.room + there.size < file.size:
         return send.no_room(step, file.digest, there.room + there.size)
     return send.stream(step, file.digest, FilePart(file.path, start, file.size))

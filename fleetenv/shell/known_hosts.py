@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
@@ -24,13 +24,19 @@ class KnownHosts:
 
     def __init__(self, files: Sequence[Path] = ()) -> None:
         self.files = tuple(files) or (user_file(),)
-        self.keys = _read(tuple(_version(path) for path in (*self.files, *SYSTEM_FILES)))
+        self._all_files = (*self.files, *SYSTEM_FILES)
+        self._parsed = _read(self._all_files)
+
+    @property
+    def keys(self) -> asyncssh.SSHKnownHosts:
+        """All keys that are known."""
+        return self._parsed.keys
 
     def has_key_of(self, host: str, address: str, port: int) -> bool:
         """Whether any key is known for a host: if so, another one is a changed key, not a new one."""
         names = (name for name in (host, address) if name)
         # asked for by its whole name: a key of the same host's other port is no key of this one
-        return any(self.keys.match(name if port == 22 else f"[{name}]:{port}", "", None)[0] for name in names)
+        return any(self._parsed.keys.match(name if port == 22 else f"[{name}]:{port}", "", None)[0] for name in names)
 
     def add(self, host: str, port: int, key: str) -> None:
         """Add a host's key (`TYPE BASE64`). Safe when many do it at once, from several processes, too.
@@ -52,7 +58,12 @@ class KnownHosts:
                 if known and key.split()[:2] not in known:
                     raise Unreachable(f"another key for {name} was added to {path} meanwhile; is this the right host?")
                 if not known:
+                    current = self._parsed.versions == tuple(map(_version, self._all_files))
                     file.write((b"" if text.endswith(b"\n") or not text else b"\n") + f"{name} {key}\n".encode())
+                    file.flush()
+                    if current:  # nobody else wrote: no need to read it all again for the next new host
+                        self._parsed.keys.load(f"{name} {key}")
+                        self._parsed.versions = tuple(map(_version, self._all_files))
         except OSError as error:
             raise Unreachable(f"cannot add the new host key to {path}: {error.strerror}") from error
 
@@ -80,22 +91,37 @@ def _names(line: str, name: str) -> bool:
     return not line.startswith("#") and name in line.split(" ", 1)[0].split(",")
 
 
-def _version(path: Path) -> tuple[Path, int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return path, 0, -1
-    return path, stat.st_mtime_ns, stat.st_size
+@dataclass(slots=True)
+class _Parsed:
+    """Some files as they were when they were read last."""
+
+    versions: tuple[tuple[int, int], ...]
+    keys: asyncssh.SSHKnownHosts
 
 
-@lru_cache(maxsize=16)
-def _read(files: tuple[tuple[Path, int, int], ...]) -> asyncssh.SSHKnownHosts:
-    """Parse the files once for all hosts; another version of a file is another entry of the cache."""
+_parsed: dict[tuple[Path, ...], _Parsed] = {}
+
+
+def _read(files: tuple[Path, ...]) -> _Parsed:
+    """Parse the files, once for all hosts as long as they do not change."""
+    versions = tuple(map(_version, files))
+    parsed = _parsed.get(files)
+    if parsed and parsed.versions == versions:
+        return parsed
     keys = asyncssh.SSHKnownHosts()
-    for path, _, size in files:
+    for path, (_, size) in zip(files, versions, strict=True):
         if size > 0:
             try:
                 keys.load(path.read_text("utf-8", "replace"))
             except (OSError, ValueError) as error:
                 raise InputError(f"cannot read {path}: {error}") from error
-    return keys
+    _parsed[files] = _Parsed(versions, keys)
+    return _parsed[files]
+
+
+def _version(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, -1
+    return stat.st_mtime_ns, stat.st_size

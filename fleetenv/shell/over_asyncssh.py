@@ -4,120 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import asyncssh
 
-from fleetenv.errors import HostError, InputError, Unreachable
+from fleetenv.errors import InputError, Unreachable
 from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
-from fleetenv.shell.ssh_config import host_key_checking
+from fleetenv.shell.login import Login, reason
 from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, WRITE_SIZE, ConnectionCut, Transport
 
 if TYPE_CHECKING:
-    from fleetenv.shell.keys import KeyRing, PrivateKey
+    from fleetenv.shell.keys import KeyRing
     from fleetenv.shell.settings import Settings
 
 
-class _Login(asyncssh.SSHClient):
-    """Answers asyncssh's questions while it logs in: is this the host, and how does the user prove who it is."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        options: asyncssh.SSHClientConnectionOptions,
-        known: KnownHosts,
-        keys: list[PrivateKey],
-        agent: str | None,
-    ) -> None:
-        self.settings = settings
-        self.checking = host_key_checking(settings)
-        self.options = options
-        self.known = known
-        self._keys = keys
-        self._agent_path = agent
-        self._agent: asyncssh.SSHAgentClient | None = None
-        self._asked_password = self._asked_kbdint = False
-        self._tried: list[str] = []
-        self._refused: HostError | None = None  # why we broke the login off ourselves
-
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        line = " ".join(key.export_public_key().decode().split()[:2])
-        if self.checking == "accept-new" and not self.known.has_key_of(host, addr, port):
-            try:
-                self.known.add(host, port, line)
-            except HostError as error:
-                self._refused = error
-                return False
-            return True
-        self._refused = Unreachable(self.known.untrusted(host, addr, port, line, key.get_fingerprint()))
-        return False
-
-    async def public_key_auth_requested(self) -> Sequence[asyncssh.SSHKeyPair] | None:
-        if self._keys:
-            keys, self._keys = self._keys, []
-            self._tried.append("private key")
-            return cast(Sequence[asyncssh.SSHKeyPair], keys)  # keys as such are taken, too
-        if self._agent_path:
-            path, self._agent_path = self._agent_path, None
-            try:
-                self._agent = await asyncssh.connect_agent(path)
-                found = list(await self._agent.get_keys())
-            except (OSError, ValueError):
-                return None
-            if found:
-                self._tried.append("ssh-agent")
-                return found
-        return None
-
-    def password_auth_requested(self) -> str | None:
-        if self.settings.password is None or self._asked_password:
-            return None
-        self._asked_password = True
-        self._tried.append("password")
-        return self.settings.password
-
-    def kbdint_auth_requested(self) -> str | None:
-        if self.settings.password is None or self._asked_kbdint:
-            return None
-        self._asked_kbdint = True
-        return ""
-
-    def kbdint_challenge_received(
-        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
-    ) -> list[str] | None:
-        if len(prompts) > 1 or self.settings.password is None:
-            return None
-        if prompts:
-            if self._asked_password:
-                return None
-            self._asked_password = True
-            self._tried.append("password")
-        return [self.settings.password] * len(prompts)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._agent:
-            self._agent.close()
-
-    def why_not(self, error: Exception) -> HostError:
-        """Return why this did not become a connection."""
-        if self._refused:
-            return type(self._refused)(f"{self.settings.place}: {self._refused}")
-        return Unreachable(f"{self.settings.place}: {self._reason(error)}")
-
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, asyncssh.PermissionDenied):
-            tried = ", ".join(self._tried) or "nothing: there is no key, no agent and no password"
-            return f"login as {self.options.username} was refused (tried {tried})"
-        if isinstance(error, socket.gaierror):
-            return f"the name cannot be resolved ({error.strerror})"
-        if isinstance(error, asyncssh.HostKeyNotVerifiable):
-            return f"its host key cannot be verified ({error.reason})"
-        return _reason(error)
+_CLOSE_TIMEOUT = 5.0  # seconds for a last word to a host
 
 
 class _Session(asyncssh.SSHClientSession[bytes]):
@@ -169,7 +73,7 @@ class _Channel:
         while not session.chunks:
             if session.ended:
                 if session.cut:
-                    raise ConnectionCut(_reason(session.cut))
+                    raise ConnectionCut(reason(session.cut))
                 return None
             session.arrived.clear()
             await session.arrived.wait()
@@ -215,15 +119,19 @@ class _Transport:
             )
         except asyncssh.ChannelOpenError as error:
             if self.connection.is_closed():
-                raise ConnectionCut(_reason(error)) from error
+                raise ConnectionCut(reason(error)) from error
             raise Unreachable(f"the host starts no program for {self.user}: {error.reason}") from error
         except (asyncssh.Error, OSError) as error:
-            raise ConnectionCut(_reason(error)) from error
+            raise ConnectionCut(reason(error)) from error
         return _Channel(channel, cast(_Session, session))
 
     async def close(self) -> None:
         self.connection.close()
-        await self.connection.wait_closed()
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self.connection.wait_closed()
+        except TimeoutError:
+            self.connection.abort()
         if self._jump:
             await self._jump.leave()
 
@@ -247,17 +155,17 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
         raise Unreachable(f"no answer from {settings.place} within {settings.connect_timeout:g} s") from error
 
 
-async def _prepare(settings: Settings, ring: KeyRing) -> _Login:
+async def _prepare(settings: Settings, ring: KeyRing) -> Login:
     options = _options(settings)
     known = KnownHosts(settings.known_hosts or _paths(options.config.get("UserKnownHostsFile")))
     agent = options.config.get("IdentityAgent") or os.environ.get("SSH_AUTH_SOCK")
     agent = str(agent) if agent and agent != "none" else None
     configured = _paths(options.config.get("IdentityFile"))
     keys = await ring.keys(settings.private_key, configured, agent, usual=settings.is_jump)
-    return _Login(settings, options, known, keys, agent)
+    return Login(settings, options, known, keys, agent)
 
 
-async def _connect(login: _Login, ring: KeyRing, before: Jump | None = None) -> _Transport:
+async def _connect(login: Login, ring: KeyRing, before: Jump | None = None) -> _Transport:
     """Connect through the jump host `before`, or through those that the settings or `~/.ssh/config` name."""
 
     async def through(stop: Settings, before: Jump | None) -> _Transport:
@@ -320,11 +228,3 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
 def _paths(value: object) -> list[Path]:
     names = value if isinstance(value, list) else [value] if isinstance(value, str) else []
     return [Path(str(name)).expanduser() for name in names]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, OSError):
-        return (error.strerror or str(error) or type(error).__name__).lower()
-    return str(getattr(error, "reason", "") or error or type(error).__name__)

@@ -1,4 +1,4 @@
-"""The transport for what only paramiko speaks (GSSAPI, odd servers): fabric, in threads."""
+"""The transport for servers that only paramiko gets on with: fabric, in threads."""
 
 from __future__ import annotations
 

@@ -29,9 +29,8 @@ def survey(step: Send, digest: str) -> Item:
     folder, _ = _split(step.path)
     return Item(
         _names(step.path, _partial(step, digest))
-        + f"cd {_word(folder)}||exit\n"
         + 'if [ -f "$t" ]&&[ ! -L "$t" ]&&[ -O "$t" ];then wc -c <"$t"&&sha256sum <"$t";'
-        + 'else rm -f "$t"&&echo 0&&echo;fi&&df -Pk .'
+        + f'else rm -f "$t"&&echo 0&&echo;fi&&df -Pk {_word(folder)}'
     )
 
 

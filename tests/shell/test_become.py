@@ -70,7 +70,7 @@ async def test_each_reason_not_to_become_root_is_one_clear_line(
     assert "no such user" in await refusal(connection, Become("nobody-here", password=right))
     assert "not installed" in await refusal(connection, Become(password=right, program="/usr/bin/no-sudo"))
     async with await connect(login(sshd, plain_account, connection.settings.transport)) as other:
-        assert "not permitted" in await refusal(other, Become(password=plain_account.password))
+        assert "does not permit it" in await refusal(other, Become(password=plain_account.password))
     assert (await connection.talk([Run("echo on")]))[0].text == "on\n"
 
 
