@@ -6,10 +6,11 @@ text where text is due, and an argument without a value is not there.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, Union, cast, get_args, get_origin
+from typing import Annotated, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -119,6 +120,8 @@ def adapt(value: Value, annotation: Annotation) -> Value:
 
 def members_of(annotation: Annotation) -> tuple[Annotation, ...]:
     """Return the types of a union, without those that stand for 'nothing'; any other type is its only member."""
+    if get_origin(annotation) is Annotated:
+        return members_of(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
         inside = (member for each in get_args(annotation) for member in members_of(each))
         return tuple(each for each in inside if each not in (msgspec.UnsetType, types.NoneType))
@@ -190,10 +193,10 @@ def _check_value(argument: Argument, written: str, value: Value, location: Locat
     try:
         msgspec.convert(adapt(value, argument.annotation), argument.annotation, strict=False)
     except msgspec.ValidationError as error:
-        raise _ill_typed(argument, written, value, location) from error
+        raise _ill_typed(argument, written, value, location, str(error)) from error
 
 
-def _ill_typed(argument: Argument, written: str, value: Value, location: Location | None) -> InputError:
+def _ill_typed(argument: Argument, written: str, value: Value, location: Location | None, reason: str) -> InputError:
     shown = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
     hint = None
     for each in members_of(argument.annotation):
@@ -201,7 +204,9 @@ def _ill_typed(argument: Argument, written: str, value: Value, location: Locatio
             hint = nearest(value, [str(choice) for choice in get_args(each)])
     if isinstance(value, SourceList | SourceMap):
         location = value.location
-    return InputError(f"'{written}' must be {describe(argument.annotation)}, not {shown}", location=location, hint=hint)
+    limits = re.search(r"Expected `[a-z]+` ([^`]+?)(?: - at .*)?$", reason)  # msgspec's words: `int` <= 100
+    wanted = f"{describe(argument.annotation)}{f' {limits[1]}' if limits else ''}"
+    return InputError(f"'{written}' must be {wanted}, not {shown}", location=location, hint=hint)
 
 
 def _not_valid(
@@ -221,7 +226,7 @@ def _not_valid(
         if name in known:
             try:
                 msgspec.convert(value, known[name].annotation, strict=False)
-            except msgspec.ValidationError:
-                return _ill_typed(known[name], name, value, at.get(name, location))
+            except msgspec.ValidationError as error:
+                return _ill_typed(known[name], name, value, at.get(name, location), str(error))
     named = next((name for name, value in written.items() if f"'{name}'" in reason or f"'{value}'" in reason), "")
     return InputError(f"'{module.name}': {reason}", location=at.get(named, location))

@@ -326,7 +326,7 @@ def mend(path: str, diff: Diff[FileState], content: bytes | Path | None = None) 
         yield Run(" && ".join(commands))
 
 
-def send(path: str, data: bytes | Path, wanted: FileState, found: FileState | None, at: str | None = None) -> Step:
+def send(path: str, data: bytes | Path, wanted: FileState, found: FileState | None, at: str | None = None) -> Send:
     """Return the step that writes a file, under the name `at` if that is given.
 
     What the task does not say of mode and owner stays as in the file found, unless that is but what a link leads to
@@ -344,22 +344,7 @@ def send(path: str, data: bytes | Path, wanted: FileState, found: FileState | No
 
     owner, group = either("owner", "uid"), either("group", "gid")
     mode = wanted.mode if isinstance(wanted.mode, str) else kept.mode if kept else None
-    if path.startswith("~"):
-        return _send_home(at or path, data, mode if isinstance(mode, str) else None, owner, group)
     return Send(data, at or path, int(mode, 8) if isinstance(mode, str) else None, owner, group)
-
-
-def _send_home(path: str, data: bytes | Path, mode: str | None, owner: str | None, group: str | None) -> Run:
-    """Write a new file below the home of whoever the task runs as: only the host knows where that is."""
-    beside, word = quoted(f"{path}.fleetenv"), quoted(path)
-    commands = [f"cat > {beside}"]
-    if owner or group:
-        commands.append(f"chown {sh((owner or '') + (f':{group}' if group else ''))} -- {beside}")
-    if mode:
-        commands.append(f"chmod {mode} -- {beside}")
-    commands.append(f"mv -fT -- {beside} {word}")
-    script = f"{' && '.join(commands)} || {{ rm -f -- {beside}; exit 1; }}"
-    return Run(script, stdin=data if isinstance(data, bytes) else data.read_bytes())
 
 
 def attributes(word: str, diff: Diff[FileState]) -> list[str]:

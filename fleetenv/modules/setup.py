@@ -22,7 +22,7 @@ class Facts(State, frozen=True, kw_only=True):
 
 
 class Setup(StateModule[Facts], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Gather facts about the host: `ansible_hostname`, `ansible_distribution`, `ansible_memtotal_mb`, ...
+    """Gather facts about the host: `ansible_hostname`, `ansible_distribution`, `ansible_memtotal_mb` and more.
 
     ```yaml
     - setup: {filter: [ansible_distribution*]}

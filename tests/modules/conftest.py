@@ -109,7 +109,7 @@ class Driver:
         return self.run(step.script, step.stdin, **step.environment)
 
     def _send(self, step: Send) -> Completed:
-        path = Path(step.path).expanduser()
+        path = Path(step.path.replace("~", self.environment.get("HOME", "~"), 1) if step.path[0] == "~" else step.path)
         data = step.content if isinstance(step.content, bytes) else step.content.read_bytes()
         before = path.stat() if path.exists() else None
         beside = path.with_name(f"{path.name}.sent")

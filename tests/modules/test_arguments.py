@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import pytest
@@ -24,6 +24,7 @@ class Sample(Module, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size: int | None = None
     names: tuple[str, ...] = ()
     login: str = msgspec.field(name="name", default="")
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
 
 
 def written(text: str) -> SourceMap:
@@ -47,6 +48,7 @@ def build(text: str) -> Sample:
         ("path: /x\nforce: maybe", "site.yml:2:8: 'force' must be yes or no, not 'maybe'"),
         ("path: /x\nstate: presnt", "site.yml:2:8: 'state' must be one of present, absent, not 'presnt'; did you mean"),
         ("path: /x\nsize: big", "site.yml:2:7: 'size' must be a whole number, not 'big'"),
+        ("path: /x\nlimit: 500", "site.yml:2:8: 'limit' must be a whole number <= 100, not 500"),
         ("path: /x\nsize: [1]", "site.yml:2:7: 'size' must be a whole number, not a list"),
         ("path: {a: b}", "site.yml:1:7: 'path' must be text, not a mapping"),
         ("path: 3.10", "site.yml:1:7: 'path' must be text; YAML reads it as 3.1: quote it"),
