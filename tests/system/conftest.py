@@ -29,7 +29,7 @@ PLAYBOOK = """\
       tags: [conda]
     - name: Environments
       conda_env: {spec: "{{ item }}.yml", prefix: /opt/miniconda3}
-      loop: [nlp, vision]
+      loop: "{{ environments }}"
       tags: [conda]
 """
 SPEC = """\
@@ -51,7 +51,7 @@ class Site:
     fleet: NamespaceFleet
     channel: str
     index: str  # the pip index
-    variables: dict[str, str]
+    variables: dict[str, Any]
     report: dict[str, Any] = field(default_factory=dict)
 
     def write_spec(self, name: str, package: str) -> None:
@@ -94,7 +94,8 @@ def site(tmp_path, fleetenv_cli, web, lab_channel, lab_installer):
     def make(fleet: NamespaceFleet) -> Site:
         served = web(lab_channel.folder, address=fleet.gateway)
         channel, index = (served.url(part, fleet.gateway) for part in ("conda", "simple"))
-        variables = {
+        variables: dict[str, Any] = {
+            "environments": ["nlp", "vision"],
             "installer": str(lab_installer.path),
             "installer_sha256": lab_installer.sha256,
             "channel": channel,
