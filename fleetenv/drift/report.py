@@ -11,8 +11,7 @@ from enum import StrEnum
 from fleetenv.events import TaskRef
 from fleetenv.state import Content, Difference, Leaf
 
-_ABSENT = (("state", "absent"), ("present", False))
-"""How a difference says that the whole thing is not there: `compare` for None, and states that have such a field."""
+_ABSENT = (("state", "present", "absent"), ("present", True, False))
 
 
 class Verdict(StrEnum):
@@ -57,10 +56,19 @@ class Cell:
     @property
     def essential(self) -> tuple[Difference, ...]:
         """Differences without those that only follow: of a thing that is not there, its absence and its content."""
-        absent = {each.key for each in self.differences if (each.key, each.found) in _ABSENT and each.wanted}
-        if not absent:
+        if not self.is_absent:
             return self.differences
-        return tuple(each for each in self.differences if each.key in absent or isinstance(each.wanted, Content))
+        return tuple(each for each in self.differences if _says_absent(each) or isinstance(each.wanted, Content))
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether it differs by not being there at all."""
+        return any(_says_absent(each) for each in self.differences)
+
+
+def _says_absent(difference: Difference) -> bool:
+    """Whether the whole thing is not there: as `compare` says it, or states that have such a field."""
+    return (difference.key, difference.wanted, difference.found) in _ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,11 @@ class DriftReport:
     def findings(self) -> int:
         """How many cells are findings, and a host that was lost is one."""
         return sum(len(list(host.findings)) + (host.lost is not None) for host in self.hosts)
+
+    @property
+    def simulated(self) -> int:
+        """On how many hosts something was seen that fleetenv's lab simulates."""
+        return sum(any(cell.simulated for cell in host.cells.values()) for host in self.hosts)
 
     @property
     def exit_status(self) -> int:

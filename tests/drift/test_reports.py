@@ -103,6 +103,7 @@ def test_json_is_complete_and_versioned():
     assert document["summary"] == {
         "hosts": 4,
         "findings": 4,
+        "simulated": 0,
         "unreachable": 1,
         "failed": 1,
         "drift": 1,
@@ -220,10 +221,10 @@ def test_simulated_hardware_is_called_so_in_every_report():
     report = drift_report(
         run("ab", driver("a", simulated=True), replace(driver("b", "1.0", simulated=True), status=Status.FAILED))
     )
-    assert "simulated" in text(report)
+    assert "the GPUs of 2 hosts are simulated" in text(report)
     assert '"simulated": true' in drift_json(report)
-    assert "simulated" in Page(drift_html(report)).words
-    assert "simulated" in drift_markdown(report)
+    assert "the GPUs of 2 hosts are simulated" in Page(drift_html(report)).words
+    assert "The GPUs of 2 hosts are simulated." in drift_markdown(report)
     assert "simulated" in drift_junit(report)
 
 

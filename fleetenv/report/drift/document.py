@@ -33,6 +33,7 @@ def drift_document(report: DriftReport) -> dict[str, Value]:
         "summary": {
             "hosts": len(report.hosts),
             "findings": report.findings,
+            "simulated": report.simulated,
             **{str(verdict): counts[verdict] for verdict in Verdict},
         },
         "items": [_item(item) for item in report.items],

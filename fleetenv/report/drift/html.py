@@ -111,7 +111,7 @@ def _brief(host: HostReport) -> str:
     """Return what is wrong with a host in one line, for the end of its row."""
     if host.lost is not None:
         return visible_line(host.lost)
-    parts = [cell.msg or ", ".join(_keys(cell)) for _, cell in host.findings]
+    parts = [cell.msg or ("not there" if cell.is_absent else ", ".join(_keys(cell))) for _, cell in host.findings]
     return visible_line("; ".join(part for part in parts if part))[:_MAX_BRIEF]
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fleetenv.drift.report import Cell, DriftReport, Item, Uneven, Verdict
+from fleetenv.report.console import counted
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import visible_line
@@ -25,8 +26,10 @@ def _lines(report: DriftReport) -> Iterator[str]:
     yield f"## Drift: {_escaped(report.playbook)}"
     yield ""
     yield (
-        f"{len(report.hosts)} hosts: **{counts[Verdict.DRIFT] + counts[Verdict.FAILED]} differ** from the playbook, "
-        f"{counts[Verdict.UNREACHABLE]} could not be looked at; {report.findings} findings in {report.seconds:.1f} s."
+        f"{counted(len(report.hosts), 'host')}: **{counts[Verdict.DRIFT] + counts[Verdict.FAILED]} differ** from the "
+        f"playbook, {counts[Verdict.UNREACHABLE]} could not be looked at; "
+        f"{counted(report.findings, 'finding')} in {report.seconds:.1f} s."
+        + (f" The GPUs of {counted(report.simulated, 'host')} are simulated." if report.simulated else "")
         + (" **Interrupted.**" if report.interrupted else "")
     )
     yield from _findings(report)

@@ -165,6 +165,8 @@ class _Printer:
             f"{', '.join(words)}; {counted(report.findings, 'finding')} in {report.seconds:.1f} s, nothing was changed"
         )
         parts.append(Text(text, "bold"))
+        if report.simulated:
+            parts.append(Text(f"the GPUs of {counted(report.simulated, 'host')} are simulated", "magenta"))
         return Group(*parts)
 
 
