@@ -111,7 +111,7 @@ fi
 # has environments in it: then it is mended as it is.
 if [ -e "$here/started" ]; then
   read -r before <"$here/started"
-  for each in "$p"/envs/*/conda-meta/history "$p"/envs/.fleetenv/*; do
+  for each in "$p"/envs/*/conda-meta/history "$p"/envs/.fleetenv/*/*/conda-meta/history; do
     if [ -e "$each" ]; then before=update; fi
   done
   if [ "$before" = update ]; then mode=update; fi

@@ -30,8 +30,8 @@ done
 for f in envs/*/conda-meta/history; do
   if there "$f"; then f=${f%/conda-meta/history}; say environment "${f#envs/}"; fi
 done
-for f in envs/.fleetenv/*; do
-  if there "$f"; then say built "${f##*/}"; fi
+for f in envs/.fleetenv/*/*/conda-meta/history; do  # conda_env's generations
+  if there "$f"; then f=${f#envs/.fleetenv/}; say built "${f%%/*}"; fi
 done
 if [ "$owner" = yes ]; then say owner "$(stat -c %U .)"; say uid "$(stat -c %u .)"; fi
 if [ "$processes" = yes ]; then

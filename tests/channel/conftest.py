@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fleetenv.lab.channel import LabChannel, build_channel
+from fleetenv.lab.channel import LabChannel
 
 
 @pytest.fixture(scope="session")
-def channel(tmp_path_factory: pytest.TempPathFactory) -> LabChannel:
-    return build_channel(tmp_path_factory.mktemp("lab"))
+def channel(lab_channel: LabChannel) -> LabChannel:
+    return lab_channel
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from fleetenv.lab.channel import LabChannel, build_channel
-from fleetenv.lab.installer import Installer, build_installer, installer_for_tests
+from fleetenv.lab.channel import LabChannel
+from fleetenv.lab.installer import Installer, build_installer
 from tests.conftest import CommandLine
 
 
 @pytest.fixture(scope="session")
-def channel(tmp_path_factory: pytest.TempPathFactory) -> LabChannel:
-    return build_channel(tmp_path_factory.mktemp("lab"))
+def channel(lab_channel: LabChannel) -> LabChannel:
+    return lab_channel
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +33,8 @@ def lab(channel: LabChannel, installers: Path) -> Installer:
 
 
 @pytest.fixture(scope="session")
-def installer(channel: LabChannel, installers: Path) -> Installer:
-    return installer_for_tests(channel, installers)
+def installer(lab_installer: Installer) -> Installer:
+    return lab_installer
 
 
 @dataclass

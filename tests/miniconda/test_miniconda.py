@@ -239,6 +239,19 @@ def test_absent_refuses_while_environments_live_in_it(site: Site, installer: Ins
     assert not site.prefix.exists()
 
 
+def test_what_an_environment_leaves_when_it_is_gone_is_no_environment(site: Site, installer: Installer) -> None:
+    site.apply(installer=str(installer.path))
+    (site.prefix / "envs/.fleetenv/nlp_train").mkdir(parents=True)
+    (site.prefix / "envs/.fleetenv/lock").touch()
+    assert site.apply(state="absent")["status"] == "changed"
+
+
+def test_a_generation_that_a_job_may_still_use_is_an_environment(site: Site, installer: Installer) -> None:
+    site.apply(installer=str(installer.path))
+    make_environment(site, ".fleetenv/nlp_train/0003-9f2c41aa")
+    assert "environments live in it: nlp_train" in site.apply(state="absent")["msg"]
+
+
 def test_absent_refuses_while_processes_run_from_it(site: Site, installer: Installer) -> None:
     site.apply(installer=str(installer.path))
     code = "import sys; print('up', flush=True); sys.stdin.read()"
