@@ -23,7 +23,7 @@ demo: .venv/ready
 	.venv/bin/fleetenv demo
 
 bench: .venv/ready tools
-	$(RUN) benchmarks
+	.venv/bin/python benchmarks/noop.py
 
 lock: | .venv/bin/uv
 	printf 'hatchling\neditables\n' | .venv/bin/uv pip compile pyproject.toml - --group dev --universal --python-version 3.11 \
