@@ -10,7 +10,7 @@ from typing import TypeAlias
 from fleetenv.drift.fleet import Sighting, unevenness
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Verdict
 from fleetenv.errors import Location
-from fleetenv.events import Event, HostLost, RunFinished, RunStarted, Sink, Status, TaskFinished, TaskRef
+from fleetenv.events import Event, HostLost, PlayStarted, RunFinished, RunStarted, Sink, Status, TaskFinished, TaskRef
 
 _Key: TypeAlias = tuple[str, str, Location, str | None, int]  # play, module, where, loop item, and which time
 
@@ -57,6 +57,7 @@ class Survey(Sink):
         self._seconds = 0.0
         self._interrupted = False
         self._hosts: dict[str, _Host] = {}
+        self._plays: dict[str, int] = {}
         self._order: list[_Key] = []
         self._tasks: dict[_Key, TaskRef] = {}
         self._sightings: dict[_Key, dict[str, Sighting]] = {}
@@ -68,6 +69,8 @@ class Survey(Sink):
                 self._playbook = event.playbook
                 for name in event.hosts:
                     self._host(name)
+            case PlayStarted():
+                self._plays.setdefault(event.play, len(self._plays))
             case TaskFinished() if not event.task.handler:
                 self._task(event)
             case HostLost():
@@ -81,7 +84,8 @@ class Survey(Sink):
 
     def report(self) -> DriftReport:
         """Return what was found so far."""
-        items = {key: Item(number, self._tasks[key], key[3]) for number, key in enumerate(self._order)}
+        order = sorted(self._order, key=lambda key: self._plays.get(key[0], len(self._plays)))
+        items = {key: Item(number, self._tasks[key], key[3]) for number, key in enumerate(order)}
         return DriftReport(
             playbook=self._playbook,
             items=tuple(items.values()),
@@ -89,7 +93,7 @@ class Survey(Sink):
                 HostReport(name, {items[key].number: cell for key, cell in host.cells.items()}, host.lost)
                 for name, host in self._hosts.items()
             ),
-            uneven=tuple(each for key in self._order for each in unevenness(items[key], self._sightings.get(key, {}))),
+            uneven=tuple(each for key in order for each in unevenness(items[key], self._sightings.get(key, {}))),
             seconds=self._seconds,
             interrupted=self._interrupted,
         )

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from fleetenv.drift.report import DriftReport, Verdict
 from fleetenv.drift.survey import drift_report
-from fleetenv.events import HostLost, RunStarted, Status, TaskFinished
+from fleetenv.errors import Location
+from fleetenv.events import HostLost, PlayStarted, RunStarted, Status, TaskFinished, TaskRef
 from fleetenv.state import Content, compare
 
 from .fleets import (
@@ -115,6 +116,17 @@ def test_items_stand_in_the_playbooks_order_however_hosts_interleave():
     report = drift_report(run(["gpu01", "gpu02"], *ok))
     assert [item.title for item in report.items] == ["a", "b", "c"]
     assert [item.number for item in report.items] == [0, 1, 2]
+
+
+def test_items_of_a_later_play_come_later_also_for_hosts_that_it_alone_has():
+    first, second = (TaskRef(play, "a", "command", Location("site.yml", 1, 1)) for play in ("first", "second"))
+    events = [
+        PlayStarted("first", ("gpu01",)),
+        TaskFinished("gpu01", first, Status.OK),
+        PlayStarted("second", ("gpu02",)),
+        TaskFinished("gpu02", second, Status.OK),
+    ]
+    assert [item.task.play for item in drift_report(events).items] == ["first", "second"]
 
 
 def test_a_task_named_by_a_variable_is_one_item():
