@@ -142,7 +142,7 @@ def _canonical(url: str) -> str:
 
 def _python_platform(target: Target) -> str:
     glibc = next((each.split("=")[1] for each in target.virtual_packages if each.startswith("__glibc=")), "2.17")
-    minor = int(glibc.split(".")[1])
+    minor = int(f"{glibc}.0".split(".")[1])
     known = max((each for each in _MANYLINUX if each <= minor), default=_MANYLINUX[0])
     return f"{_MACHINES[target.platform]}-manylinux_2_{known}"
 

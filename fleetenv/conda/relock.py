@@ -8,7 +8,7 @@ from fleetenv.conda.builder import cache_folder
 from fleetenv.conda.lock import Lock, Target, lock_path, read_lock, write_lock
 from fleetenv.conda.mirrors import condarc_channels, mirror_route, route
 from fleetenv.conda.pypi import resolve
-from fleetenv.conda.solve import DEFAULT_GLIBC, DEFAULT_PLATFORM, Sources, solve, target
+from fleetenv.conda.solve import DEFAULT_GLIBC, DEFAULT_PLATFORM, MACHINES, Sources, solve, target
 from fleetenv.conda.spec import Spec
 from fleetenv.errors import InputError
 
@@ -66,7 +66,8 @@ def present_lock(spec: Spec) -> Lock | None:
 
 
 def _targets(lock: Lock | None, wishes: Wishes) -> tuple[Target, ...]:
-    before = {each.platform: _versions(each.virtual_packages) for each in lock.platforms.values()} if lock else {}
+    locked = lock.platforms.values() if lock else ()
+    before = {each.platform: _versions(each.virtual_packages) for each in locked if each.platform in MACHINES}
     some = next(iter(before.values()), {})
     targets = []
     for platform in dict.fromkeys(wishes.platforms or tuple(before) or (DEFAULT_PLATFORM,)):

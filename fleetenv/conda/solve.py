@@ -24,7 +24,8 @@ DEFAULT_PLATFORM = "linux-64"
 DEFAULT_GLIBC = "2.28"  # Debian 10, RHEL 8, Ubuntu 20.04 and all after them
 DEFAULT_LINUX = "4.18"  # RHEL 8's kernel, the oldest of those
 
-_PLATFORMS = {"linux-64": "x86_64", "linux-aarch64": "aarch64", "linux-ppc64le": "ppc64le"}
+MACHINES = {"linux-64": "x86_64", "linux-aarch64": "aarch64", "linux-ppc64le": "ppc64le"}
+"""The platforms that hosts can have, and what `uname -m` says on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ def target(platform: str, *, glibc: str = DEFAULT_GLIBC, cuda: str | None = None
     Raises:
         InputError: the platform is not one that hosts can have, or a version is none.
     """
-    if platform not in _PLATFORMS:
-        raise InputError(f"unknown platform '{platform}'", hint=f"it is one of {', '.join(_PLATFORMS)}")
+    if platform not in MACHINES:
+        raise InputError(f"unknown platform '{platform}'", hint=f"it is one of {', '.join(MACHINES)}")
     for what, version in (("glibc", glibc), ("cuda", cuda)):
         if version is not None and not re.fullmatch(r"\d+(\.\d+)*", version):
             raise InputError(f"'{version}' is not a version of {what}", hint="write it like 12.4")
-    virtual = ["__unix=0", f"__linux={DEFAULT_LINUX}", f"__glibc={glibc}", f"__archspec=1={_PLATFORMS[platform]}"]
+    virtual = ["__unix=0", f"__linux={DEFAULT_LINUX}", f"__glibc={glibc}", f"__archspec=1={MACHINES[platform]}"]
     return Target(platform, tuple(virtual + ([f"__cuda={cuda}"] if cuda else [])))
 
 

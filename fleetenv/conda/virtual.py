@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleetenv.conda.lock import CondaPackage
+from fleetenv.conda.solve import MACHINES
 
-PLATFORMS = {"x86_64": "linux-64", "aarch64": "linux-aarch64", "ppc64le": "linux-ppc64le"}
+PLATFORMS = {machine: platform for platform, machine in MACHINES.items()}
 """What `uname -m` says, and what conda calls it."""
 
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,5}")

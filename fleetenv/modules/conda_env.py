@@ -155,9 +155,15 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         )
 
     def converge(self, diff: Diff[EnvironmentState]) -> Iterator[Step]:
-        """Send what the host lacks to build environments, and let it build or remove this one."""
+        """Send what the host lacks to build environments, and let it build or remove this one.
+
+        Raises:
+            TaskFailed: it is to be removed, but there is no Miniconda (any more) to do that with.
+        """
         found = diff.found
         assert found is not None
+        if self.state == "absent" and not found.miniconda:
+            raise TaskFailed(f"there is no Miniconda in {self.prefix}: remove {self.prefix}/envs/{self._title} by hand")
         folder = f"{self.prefix}/.fleetenv"
         builder = program()
         tools = found.tools if isinstance(found.tools, tuple) else ()

@@ -96,9 +96,10 @@ def _pip(generation: Path, lib: Path, base: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment less what would make pip install elsewhere than into the generation."""
-    away = {"PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_ROOT"}
-    return {name: value for name, value in os.environ.items() if name not in away}
+    """The environment, made such that pip installs into the generation whatever the host's pip.conf says."""
+    away = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
+    kept = {name: value for name, value in os.environ.items() if name not in away}
+    return kept | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
 
 
 def _reason(output: list[str]) -> str:

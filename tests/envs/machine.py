@@ -134,11 +134,11 @@ class Project:
         relock(read_spec(path), Wishes(pip_index=self.channel.simple, cuda="12.8"))
         return path
 
-    def task(self, machine: Machine, *, check: bool = False, **arguments: Any) -> LockedEnv:
+    def task(self, machine: Machine, *, check: bool = False, relock: bool = False, **arguments: Any) -> LockedEnv:
         named = {"spec": "nlp_train.yml", "prefix": str(machine.prefix), "pip_index": self.channel.simple} | arguments
         module = CondaEnv.from_arguments(named)
         assert isinstance(module, CondaEnv)
-        return module.resolve(Desk(self.folder, check_mode=check))
+        return module.resolve(Desk(self.folder, check_mode=check, relock=relock))
 
 
 def install(installer: Path, folder: Path) -> Machine:

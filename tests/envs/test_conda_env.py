@@ -153,6 +153,21 @@ def test_absent_removes_the_environment_and_spares_what_runs(machine: Machine, p
     assert machine.generations() == []
 
 
+def test_without_pip_among_its_packages_miniconda_s_pip_installs_the_pip_section(
+    machine: Machine, project: Project
+) -> None:
+    project.lock("fleet-tensor=1.1", pip=("fleet-plots",))
+    machine.apply(project.task(machine))
+    assert machine.python("import fleet_plots, fleet_tensor; print(fleet_tensor.__version__)") == "1.1"
+    assert not (site_packages(machine) / "pip").exists()
+
+
+def test_apply_can_lock_at_once(machine: Machine, project: Project) -> None:
+    project.spec("fleet-tensor")
+    machine.apply(project.task(machine, relock=True))
+    assert not machine.diff(project.task(machine))
+
+
 def test_absent_needs_only_a_name(machine: Machine, project: Project) -> None:
     assert not machine.apply(project.task(machine, spec=None, environment="never_there", state="absent"))
 
