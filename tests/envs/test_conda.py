@@ -1,0 +1,60 @@
+"""To the real conda these are ordinary environments. Runs when FLEETENV_TEST_MINICONDA names an installer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .machine import Machine, Project, install
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("FLEETENV_TEST_MINICONDA"), reason="FLEETENV_TEST_MINICONDA names no real installer"
+)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    return install(Path(os.environ["FLEETENV_TEST_MINICONDA"]), tmp_path_factory.mktemp("real"))
+
+
+@pytest.fixture
+def environment(real: Machine, project: Project) -> Path:
+    project.lock("fleet-text", "pip", pip=("fleet-plots",), FLEET_MODE="train")
+    real.apply(project.task(real))
+    return real.prefix / "envs" / "nlp_train"
+
+
+def conda(machine: Machine, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(machine.prefix / "bin" / "conda"), *words]
+    return subprocess.run(command, capture_output=True, text=True, env=machine.environment, cwd=machine.home)
+
+
+def test_conda_lists_exports_and_runs_it(real: Machine, environment: Path) -> None:
+    assert str(environment) in json.loads(conda(real, "env", "list", "--json").stdout)["envs"]
+    listed = {
+        each["name"]: each["version"] for each in json.loads(conda(real, "list", "-n", "nlp_train", "--json").stdout)
+    }
+    assert listed["fleet-text"] == "1.0"
+    assert listed["fleet-plots"] == "1.0"
+    assert "fleet-text=1.0=pyh_0" in conda(real, "env", "export", "-n", "nlp_train").stdout
+    code = "import fleet_text, os, sys; print(os.environ['FLEET_MODE'], sys.prefix)"
+    done = conda(real, "run", "-n", "nlp_train", "python", "-c", code)
+    assert done.stdout.split() == ["train", str(environment.resolve())], done.stderr
+
+
+def test_it_can_be_activated(real: Machine, environment: Path) -> None:
+    script = (
+        f'eval "$({real.prefix}/bin/conda shell.posix hook)"; conda activate nlp_train; python -c "import fleet_text"'
+    )
+    done = real.sh(f"{script}; echo $CONDA_PREFIX $FLEET_MODE")
+    assert done.text.split() == [str(environment), "train"], done.error_text
+
+
+def test_conda_refuses_to_change_it(real: Machine, environment: Path) -> None:
+    done = conda(real, "remove", "-n", "nlp_train", "-y", "fleet-text")
+    assert done.returncode != 0
+    assert "fleetenv keeps this environment as nlp_train.yml says" in done.stdout + done.stderr
