@@ -54,7 +54,7 @@ class Miniconda(StateModule[MinicondaState], frozen=True, kw_only=True, forbid_u
     upgrade: bool = False
     """Whether an older conda is brought to the installer's version; environments stay."""
     force: bool = False
-    """Remove it with all that lives in it, or install over a folder that holds something else."""
+    """Remove it with the environments in it, or install over a folder that holds something else."""
     owner: str | None = None
     """Who owns it, all of it: a user's name or number."""
     accept_tos: bool = False
@@ -65,6 +65,8 @@ class Miniconda(StateModule[MinicondaState], frozen=True, kw_only=True, forbid_u
         _check_prefix(self.prefix)
         if self.installer is None and self.state == "present":
             raise ValueError("'installer' is needed: a version like py311_24.7.1-0, a URL, or a file")
+        if self.owner is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*", self.owner):
+            raise ValueError(f"'owner' must be a user's name or number, not '{self.owner}'")
         for digest in self._digests().values():
             if not re.fullmatch(r"[0-9a-f]{64}", digest):
                 raise ValueError(f"'sha256' must be 64 hexadecimal digits, not '{digest}'")
@@ -126,8 +128,8 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
         return MinicondaState(
             condition=self._wanted_condition(found),
             conda=self._wanted_conda(found),
-            owner=self.owner if self.owner and not self.owner.isdigit() else UNSET,
-            uid=int(self.owner) if self.owner and self.owner.isdigit() else UNSET,
+            owner=self.owner if self.owner and not self.owner.isdecimal() else UNSET,
+            uid=int(self.owner) if self.owner and self.owner.isdecimal() else UNSET,
             terms="accepted" if self.accept_tos and found is not None and found.terms is not UNSET else UNSET,
         )
 
@@ -196,10 +198,11 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
             raise TaskFailed(f"no permission to look into {self.prefix}: does the task need 'become: true'?")
         if found.condition == "file":
             raise TaskFailed(f"{self.prefix} is there already, and is no folder")
-        if found.condition == "something else" and not self.force:
+        if found.condition == "something else" and (self.state == "absent" or not self.force):
+            advice = "empty it, choose another prefix, or say 'force: true' to install over it"
             raise TaskFailed(
-                f"{self.prefix} is there already, and is no conda installation (it has no conda-meta/history): "
-                "empty it, choose another prefix, or say 'force: true'"
+                f"{self.prefix} is there already, and is no conda installation (it has no conda-meta/history); "
+                + (advice if self.state == "present" else "fleetenv removes only those")
             )
         if self.state == "absent" and not self.force:
             self._refuse_in_use(found)

@@ -80,6 +80,7 @@ def test_mirrors_are_tried_in_order_and_wrong_bytes_are_dropped(site: Site, lab:
     assert site.conda("--version") == f"conda {lab.conda_version}"
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 def test_when_all_mirrors_fail_every_reason_is_told(site: Site, lab: Installer) -> None:
     page = site.folder / "page"
     page.mkdir()
@@ -122,6 +123,7 @@ def test_a_server_that_cannot_resume_is_asked_for_the_whole(site: Site, installe
     assert site.apply(installer=served.url(installer.path.name), sha256=installer.sha256)["status"] == "changed"
 
 
+@pytest.mark.skipif(not shutil.which("wget"), reason="needs wget")
 def test_wget_will_do(site: Site, installer: Installer, web: WebFactory) -> None:
     served = web(installer.path.parent)
     tools = site.folder / "tools"
@@ -275,6 +277,7 @@ def test_a_folder_with_something_else_is_left_alone(site: Site, installer: Insta
         refused = site.apply(**arguments)
         assert refused["status"] == "failed"
         assert "is no conda installation" in refused["msg"]
+    assert "removes only those" in site.apply(state="absent", force=True)["msg"]
     assert (site.prefix / "thesis.tex").read_text() == "years of work"
 
 
@@ -324,6 +327,7 @@ def test_terms_of_service_are_accepted_only_if_the_task_says_so(site: Site, lab:
         ({"installer": "latest", "sha256": {"arm": "0" * 64}}, "'sha256' is by architecture"),
         ({"installer": "latest", "mirrors": ["tunna"]}, "did you mean 'tuna'?"),
         ({"installer": "htps://x/y.sh"}, "cannot be the URL of an installer"),
+        ({"installer": "latest", "owner": "ops:gpu"}, "'owner' must be a user's name"),
         ({}, "'installer' is needed"),
         ({"installer": "no-such-installer.sh"}, "no-such-installer.sh"),
         ({"installer": "latest", "instaler": "x"}, "did you mean 'installer'?"),
