@@ -5,12 +5,8 @@ Jinja itself is imported when the first text that needs it is rendered; each tex
 
 from __future__ import annotations
 
-import ast
 import datetime
-import os
-import pwd
 import re
-import socket
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -18,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fleetenv.errors import InputError, Location
 from fleetenv.playbook.reading import OMIT, Missing, Omit, RawVariables, Reading, is_template, plain
+from fleetenv.playbook.template_file import TemplateSource, about, read_template, stamp
 from fleetenv.playbook.undefined import UndefinedVariable
 from fleetenv.source import SourceMap, SourceText, Value
 
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
 _TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
 _FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
-_HEADER = "#jinja2:"
 
 
 class Templates:
@@ -39,7 +35,7 @@ class Templates:
     def __init__(self) -> None:
         self._environments: dict[object, PlaybookEnvironment] = {}
         self._compiled: dict[tuple[str, str], PlaybookTemplate] = {}
-        self._files: dict[Path, tuple[int, PlaybookTemplate]] = {}
+        self._files: dict[tuple[object, ...], tuple[TemplateSource, PlaybookTemplate | None]] = {}
 
     def render(self, value: Value, scope: Mapping[str, Value]) -> Value:
         """Render a value and all that is in it, keys too; what is `omit` is left out (None when it is all).
@@ -153,9 +149,7 @@ class Templates:
             template = self._compile(text, text.location, lambda: self._environment(escape=True).from_string(text))
             self._compiled["value", text] = template
         result = self._guard(lambda: self._checked(template.result(reading)), reading, text.location)
-        if isinstance(result, str) and text.endswith("\n"):
-            result += "\n" * ((len(text) - len(text.rstrip("\n"))) - (len(result) - len(result.rstrip("\n"))))
-        return result
+        return _ended(result, text)
 
     def missing(self, cause: UndefinedVariable) -> Missing:
         """Make the value that stands for something undefined, for a [`Reading`][]."""
@@ -165,16 +159,31 @@ class Templates:
 
     def file(self, path: Path, reading: Reading, extra: Mapping[str, Value]) -> str:
         """Render a template file on behalf of a [`Reading`][]."""
-        stamp = _stamp(path)
-        cached = self._files.get(path)
-        if cached is None or cached[0] != stamp:
-            cached = (stamp, self._compile_file(path))
-            self._files[path] = cached
-        template = cached[1]
-        inner = reading.within(_Extended(reading.scope, {**_about(path), **extra}))
-        result = self._guard(lambda: self._checked(template.result(inner)), inner, Location(str(path), 1, 1), template)
-        final = self._final(result, Location(str(path), 1, 1))
-        return "" if final is None else final if isinstance(final, str) else str(final)
+        source, template = self._file(path, reading)
+        if template is None:
+            return source.body
+        top = Location(str(path), 1, 1)
+        inner = reading.within(_Extended(reading.scope, {**about(path), **extra}))
+        result = self._guard(lambda: self._checked(template.result(inner)), inner, top, (template, source.skipped))
+        final = self._final(_ended(result, source.body), top)
+        return "" if final is None else str(final)
+
+    def _file(self, path: Path, reading: Reading) -> tuple[TemplateSource, PlaybookTemplate | None]:
+        """Read and compile a template file; it may include others from where the task looks for files."""
+        try:
+            search = plain(reading.variable("ansible_search_path"))
+        except KeyError:
+            search = []
+        folders = (
+            str(path.parent),
+            *(f"{each}{part}" for each in cast(list[str], search) for part in ("/templates", "")),
+        )
+        key = (path, stamp(path), folders)
+        if key not in self._files:
+            source = read_template(path)
+            needs_jinja = bool(source.settings) or is_template(source.body)
+            self._files[key] = (source, self._compile_file(path, source, folders) if needs_jinja else None)
+        return self._files[key]
 
     def _environment(self, *, escape: bool, **options: Any) -> PlaybookEnvironment:
         from fleetenv.playbook.jinja.environment import PlaybookEnvironment
@@ -194,23 +203,16 @@ class Templates:
         except InputError as error:
             raise _at(error, location) from error
 
-    def _compile_file(self, path: Path) -> PlaybookTemplate:
+    def _compile_file(self, path: Path, source: TemplateSource, folders: tuple[str, ...]) -> PlaybookTemplate:
         from jinja2 import TemplateSyntaxError
         from jinja2.loaders import FileSystemLoader
 
+        environment = self._environment(escape=False, **source.settings).overlay(loader=FileSystemLoader(folders))
         try:
-            text = path.read_bytes().decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise InputError(f"cannot read the template {path}: {reason}") from error
-        options, body, skipped = _header(text, path)
-        environment = self._environment(escape=False, keep_trailing_newline=True, **options)
-        environment = environment.overlay(loader=FileSystemLoader([str(path.parent)]))
-        try:
-            code = environment.compile(body, filename=str(path))
+            code = environment.compile(source.body, filename=str(path))
             template = environment.template_class.from_code(environment, code, environment.make_globals(None))
         except TemplateSyntaxError as error:
-            place = Location(str(path), error.lineno + skipped, 1)
+            place = Location(str(path), error.lineno + source.skipped, 1)
             raise InputError(f"not a valid template: {error.message}", location=place) from error
         except InputError as error:
             raise _at(error, Location(str(path), 1, 1)) from error
@@ -254,7 +256,11 @@ class Templates:
             raise InputError(f"the template does not give a value but {error}", location=location) from error
 
     def _guard(
-        self, work: Callable[[], object], reading: Reading, location: Location, template: PlaybookTemplate | None = None
+        self,
+        work: Callable[[], object],
+        reading: Reading,
+        location: Location,
+        template: tuple[PlaybookTemplate, int] | None = None,
     ) -> object:
         """Do what may fail for the user's fault, in whatever way, and say so at its place."""
         try:
@@ -344,81 +350,29 @@ def _at(error: InputError, location: Location) -> InputError:
     return error
 
 
-def _line(error: BaseException, template: PlaybookTemplate | None) -> Location | None:
-    """The line of a template file that an error came from."""
-    if template is None or template.filename is None:
+def _line(error: BaseException, of_file: tuple[PlaybookTemplate, int] | None) -> Location | None:
+    """The line of a template file that an error came from; the number is of lines that are not part of the template."""
+    if of_file is None or of_file[0].filename is None:
         return None
+    template, skipped = of_file
     line: int | None = None
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == template.filename:
             line = template.get_corresponding_lineno(trace.tb_lineno)
         trace = trace.tb_next
-    return Location(template.filename, line, 1) if line else None
+    return Location(str(template.filename), line + skipped, 1) if line else None
 
 
-def _header(text: str, path: Path) -> tuple[dict[str, Any], str, int]:
-    """Read a `#jinja2:` line: settings of Jinja's, for this file."""
-    if not text.startswith(_HEADER):
-        return {}, text, 0
-    line, _, body = text.partition("\n")
-    options: dict[str, Any] = {}
-    for pair in line[len(_HEADER) :].split(","):
-        name, colon, value = pair.partition(":")
-        try:
-            options[name.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
-            colon = ""
-        if not colon or name.strip() not in _OPTIONS:
-            raise InputError(
-                f"'{pair.strip()}' is not a setting of Jinja's",
-                location=Location(str(path), 1, 1),
-                hint=f"write name: value, of {', '.join(sorted(_OPTIONS))}",
-            )
-    return options, body, 1
+def _ended(result: object, source: str) -> object:
+    """Give a text the newlines at its end that its source has: Jinja drops the last."""
+    if not isinstance(result, str) or not source.endswith("\n"):
+        return result
+    return result + "\n" * (_newlines(source) - _newlines(result))
 
 
-_OPTIONS = frozenset(
-    {
-        "block_start_string",
-        "block_end_string",
-        "variable_start_string",
-        "variable_end_string",
-        "comment_start_string",
-        "comment_end_string",
-        "line_statement_prefix",
-        "line_comment_prefix",
-        "trim_blocks",
-        "lstrip_blocks",
-        "newline_sequence",
-        "keep_trailing_newline",
-    }
-)
-
-
-def _about(path: Path) -> dict[str, Value]:
-    """What a template file may say about itself, as Ansible's does."""
-    status = path.stat()
-    try:
-        owner = pwd.getpwuid(status.st_uid).pw_name
-    except KeyError:
-        owner = str(status.st_uid)
-    return {
-        "ansible_managed": "Ansible managed",
-        "template_host": socket.gethostname(),
-        "template_path": str(path),
-        "template_fullpath": str(path.resolve()),
-        "template_mtime": datetime.datetime.fromtimestamp(status.st_mtime),  # local, as Ansible's
-        "template_run_date": datetime.datetime.now(),
-        "template_uid": owner,
-    }
-
-
-def _stamp(path: Path) -> int:
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116
-    except OSError as error:
-        raise InputError(f"cannot read the template {path}: {error.strerror}") from error
+def _newlines(text: str) -> int:
+    return len(text) - len(text.rstrip("\n"))
 
 
 def _short(text: str) -> str:

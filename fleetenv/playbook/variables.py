@@ -148,6 +148,7 @@ class HostVariables:
         self._magic = magic
         self._fact_names: dict[str, Value] = {}  # `ansible_facts`: the names without `ansible_`
         self._exported: list[Role] = []
+        self._alone: tuple[int, Scope] | None = None  # as `hostvars` shows it: one scope, so that circles are noticed
         self._vars_files: tuple[int, int, tuple[Layer, ...]] = (0, -1, ())
 
     def learn(self, facts: Layer) -> None:
@@ -191,8 +192,15 @@ class HostVariables:
         include_vars, task and block vars, role vars, vars of the play's roles, vars_files, play vars, facts, inventory,
         role defaults.
         """
+        if play is None and task is None and not locals:
+            if self._alone is None or self._alone[0] != self.version:
+                self._alone = (self.version, self._scope(None, None, {}))
+            return self._alone[1]
+        return self._scope(play, task, locals)
+
+    def _scope(self, play: Play | None, task: Task | None, local: Layer) -> Scope:
         fleet = self._fleet
-        layers: list[Layer] = [locals]
+        layers: list[Layer] = [local]
         if task:
             layers.append(_of_task(task))
         if play:
@@ -219,7 +227,7 @@ class HostVariables:
             layers += _defaults(role)
         for each in reversed(roles):
             layers += _defaults(each)
-        return Scope(tuple(layer for layer in layers if layer), fleet.templates)
+        return Scope(tuple(layer for layer in layers if layer or layer is fleet.shared), fleet.templates)
 
     def _of_vars_files(self, play: Play) -> tuple[Layer, ...]:
         """Contents of the play's vars_files, whose names may hold this host's variables."""

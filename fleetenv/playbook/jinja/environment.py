@@ -157,6 +157,7 @@ class PlaybookEnvironment(SandboxedEnvironment):
         super().__init__(
             undefined=Undefined,
             autoescape=False,
+            finalize=None if escape else _used,
             optimized=False,  # compiled once, evaluated many times: nothing may be worked out when compiling
             extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
             **{"trim_blocks": True, **options},
@@ -240,6 +241,13 @@ class PlaybookEnvironment(SandboxedEnvironment):
         return super().call(
             context, obj, *_plain_all(args), **{key: plain(each, strict=False) for key, each in kwargs.items()}
         )
+
+
+def _used(value: Any) -> Any:
+    """Let what is undefined raise where it is written, so that the error knows the line."""
+    if isinstance(value, Missing):
+        value.raise_it()
+    return value
 
 
 def _literal(tokens: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str, str]]:

@@ -1,0 +1,1 @@
+"""Playbooks: reading them, their variables, their templates."""
