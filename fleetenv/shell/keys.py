@@ -1,19 +1,23 @@
-"""The user's private keys: loaded once for all hosts, passphrases asked for once."""
+"""The user's private keys: loaded once for all hosts, passphrases asked for once.
+
+asyncssh is imported when the first key is read: reading a playbook must not wait for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
-
-import asyncssh
+from typing import TYPE_CHECKING, TypeAlias
 
 from fleetenv.errors import InputError
+
+if TYPE_CHECKING:
+    import asyncssh
 
 AskPassphrase = Callable[[Path], str | None]
 """Given a key's file, return its passphrase, or None when nobody can be asked."""
 
-PrivateKey: TypeAlias = asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]
+PrivateKey: TypeAlias = "asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]"
 """A key, with its certificate if there is one beside it."""
 
 _DEFAULTS = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
@@ -83,6 +87,8 @@ class KeyRing:
         return self._passphrases.get(path)
 
     def _load(self, path: Path, *, ask: bool) -> PrivateKey | None:
+        import asyncssh
+
         if self._keys.get(path) or (path in self._keys and not ask):
             return self._keys[path]
         if not ask and not path.exists():
@@ -106,6 +112,8 @@ class KeyRing:
         return self._keys[path]
 
     def _decrypt(self, path: Path) -> PrivateKey | None:
+        import asyncssh
+
         passphrase = self._ask(path) if self._ask else None
         if passphrase is None:
             return None
@@ -118,6 +126,8 @@ class KeyRing:
 
 
 def _read(path: Path, passphrase: str | None) -> PrivateKey:
+    import asyncssh
+
     key = asyncssh.read_private_key(path, passphrase)
     certificate = path.with_name(f"{path.name}-cert.pub")
     return (key, asyncssh.read_certificate(certificate)) if certificate.exists() else key
@@ -125,6 +135,8 @@ def _read(path: Path, passphrase: str | None) -> PrivateKey:
 
 async def _agent_has(agent: str, path: Path) -> bool:
     """Whether the agent has the key of a file, as far as its public half lies beside it."""
+    import asyncssh
+
     try:
         public = asyncssh.read_public_key(path.with_name(f"{path.name}.pub"))
         async with asyncssh.connect_agent(agent) as client:
