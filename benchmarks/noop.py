@@ -1,6 +1,6 @@
 """No-op re-run: 5 directories and 5 templates on N hosts with real sshd, next to the floor, interleaved in one run.
 
-usage: python benchmarks/noop.py [--hosts 32] [--rounds 5]        (root, OpenSSH's server, iproute2)
+usage: python -m benchmarks.noop [--hosts 32] [--rounds 5]        (root, OpenSSH's server, iproute2)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from fleetenv.lab.namespaces import NamespaceFleet
@@ -48,12 +49,12 @@ def timed(command: list[str]) -> float:
     return seconds
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure, and print medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder, NamespaceFleet(options.hosts, folder=Path(folder)) as fleet:
         playbook = Path(folder) / "site.yml"
         playbook.write_text(PLAYBOOK)

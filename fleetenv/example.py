@@ -1,16 +1,18 @@
 """The example project that users copy: the same files that the demo and the tests run.
 
-In a checkout these are the top-level `playbooks/`, `roles/`, `inventories/lab` and `envs/`; a wheel has them as
+In a checkout these are the top-level `playbooks/`, `roles/`, `inventories/` and `envs/`; a wheel has them as
 `fleetenv/_example/`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fleetenv.errors import InputError
 
 PARTS = ("playbooks", "roles", "inventories/lab", "envs")
+DEMO_PARTS = ("playbooks", "roles", "inventories/demo")
 
 
 def example_folder() -> Path:
@@ -26,8 +28,8 @@ def example_folder() -> Path:
     raise InputError("this installation has no example project", hint="install fleetenv from its wheel, or a checkout")
 
 
-def write_example(target: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the example project; return the files that were written, and those that were there and stayed.
+def write_example(target: Path, parts: Sequence[str] = PARTS) -> tuple[list[Path], list[Path]]:
+    """Copy parts of the example project; return the files that were written, and those that were there and stayed.
 
     Raises:
         InputError: the target cannot be written to.
@@ -36,7 +38,7 @@ def write_example(target: Path) -> tuple[list[Path], list[Path]]:
     written: list[Path] = []
     kept: list[Path] = []
     try:
-        for path in sorted(each for part in PARTS for each in (source / part).rglob("*") if each.is_file()):
+        for path in sorted(each for part in parts for each in (source / part).rglob("*") if each.is_file()):
             copy = target / path.relative_to(source)
             if copy.exists():
                 kept.append(copy)

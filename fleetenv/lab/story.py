@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleetenv.errors import FleetenvError
+from fleetenv.example import DEMO_PARTS, write_example
 from fleetenv.lab import damage
 from fleetenv.lab.channel import LabChannel, build_channel
 from fleetenv.lab.embedded import EmbeddedFleet, EmbeddedHost
@@ -71,7 +72,7 @@ class Story:
         installer = build_installer(channel, self.folder / "installer")
         for name in ("project", "lab"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        self._fleetenv("init", "project", at=self.folder, quiet=True)
+        write_example(self._project, DEMO_PARTS)
         with EmbeddedFleet(HOSTS, folder=self._lab, gpus=A100) as fleet:
             self._tells(f"{HOSTS} disposable SSH hosts are up on this machine. They and their GPUs are simulated;")
             self._tells("SSH, packages, interpreters and files are real.")
@@ -95,6 +96,7 @@ class Story:
     def _tell(self, channel: LabChannel, hosts: list[EmbeddedHost]) -> None:
         self.say("\n== 1. Specs are solved once, here, into locks with exact packages and hashes")
         for name, text in _SPECS.items():
+            self._spec(name).parent.mkdir(exist_ok=True)
             self._spec(name).write_text(text.format(channel=channel.url, index=channel.simple))
         self._fleetenv("lock", *(f"envs/{name}.yml" for name in _SPECS))
 
@@ -161,17 +163,15 @@ class Story:
     def _tells(self, text: str) -> None:
         self.say(f"   {text}")
 
-    def _fleetenv(self, *words: str, at: Path | None = None, expected: int = 0, quiet: bool = False) -> None:
+    def _fleetenv(self, *words: str, expected: int = 0) -> None:
         """Run a fleetenv command as a user would, in the project's folder."""
-        if not quiet:
-            self.say(f"\n$ fleetenv {shlex.join(words)}")
+        self.say(f"\n$ fleetenv {shlex.join(words)}")
         package = Path(__file__).parents[2]
         path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
         done = subprocess.run(
             [sys.executable, "-m", "fleetenv", *words],
-            cwd=at or self._project,
+            cwd=self._project,
             env=os.environ | {"PYTHONPATH": path},
-            stdout=subprocess.DEVNULL if quiet else None,
         )
         if done.returncode != expected:
             raise DemoFailed(f"'fleetenv {words[0]}' ended with status {done.returncode}, not {expected}")

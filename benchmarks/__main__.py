@@ -1,0 +1,5 @@
+"""All benchmarks, with their defaults."""
+
+from benchmarks import noop
+
+noop.main([])
