@@ -27,6 +27,9 @@ Kind = Literal["file", "directory", "link", "other", "absent", "denied"]
 SHOWN = 256 * 1024
 """Bytes up to which a file's content is fetched and kept, to show how it differs."""
 
+MOST_SHOWN = 32
+"""Files of which one answer holds the content: with more, a host's answer could become too long."""
+
 
 class FileState(State, frozen=True, kw_only=True):
     """A file, directory or link. `mode` is four octal digits; `uid` and `gid` are for owners wanted as numbers."""
@@ -87,14 +90,14 @@ fe_content() {
   [ $# -eq 0 ] && return
   sums=$(fe_sums "$@")
   printf 'sums\0%s\0' "$sums"
-  nl='
+  c=0 nl='
 '
   for s do
     fe_of "$s"; w=${w#?}
-    [ "$w" = '?' ] && continue
+    if [ "$w" = '?' ] || [ "$c" -ge @MOST@ ]; then continue; fi
     case $nl$sums$nl in
       *"$nl$w  $p$nl"*) ;;
-      *) printf 'content\0%s\0' "$p"; head -c @LIMIT@ -- "$p" | base64 -w 0; printf '\0';;
+      *) c=$((c + 1)); printf 'content\0%s\0' "$p"; head -c @LIMIT@ -- "$p" | base64 -w 0; printf '\0';;
     esac
   done
 }
@@ -103,7 +106,7 @@ for s do
   if [ -e "$p" ] || [ -L "$p" ]; then printf 'is\0%s\0%s\0' "$s" "$p"; set -- "$@" "$s"; else fe_missing "$s"; fi
 done
 if [ $# -gt 0 ]; then fe_stat "$@"; fe_links "$@"; fe_follow "$@"; fe_content "$@"; fi
-:""".replace("@LIMIT@", str(SHOWN + 1))
+:""".replace("@LIMIT@", str(SHOWN + 1)).replace("@MOST@", str(MOST_SHOWN))
 
 
 def check_path(path: str) -> None:
@@ -124,8 +127,8 @@ def look_up(
     Args:
         path: An absolute path, or one that begins with `~/`.
         follow: Tell about what a link leads to, if that exists, with the link's `target`.
-        content: The wanted content, so that the found one comes along where it differs. An empty `sha256` asks for
-            the hash alone. None: the content does not matter.
+        content: The wanted content, so that the found one comes along where it differs (of the first 32 such
+            files). Without data, the hash alone is asked for. None: the content does not matter.
         inside: If `path` is a folder, follow links and tell about this name in it; `path` of the state says where
             that is, and its kind is 'absent' when the folder does not have it.
     """

@@ -108,6 +108,15 @@ def test_content_comes_only_where_it_differs_and_only_when_it_can_be_shown(drive
     assert hash_only.content == content_of(b"\0\xff other")
 
 
+def test_the_content_of_many_files_is_bounded(driver: Driver, tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / str(number)).write_text(f"{number}")
+    found = ask(driver, *(look_up(f"{tmp_path}/{number}", content=content_of(b"x")) for number in range(40)))
+    contents = [each.content for each in found if each is not None and isinstance(each.content, Content)]
+    assert contents == [content_of(f"{number}".encode()) for number in range(40)]
+    assert sum(each.data is not None for each in contents) == 32
+
+
 NASTY = ["a b", "$(touch x)", "-rf", "new\nline", "back\\slash", "'quote\"", "*", "t\tab", "ünï", "\\n", "a:b", ";id"]
 
 
