@@ -110,16 +110,16 @@ def _compile(spec: Spec, target: Target, python: str, constraints: Path, index: 
 def _locked(package: Mapping[str, Any], spec: Spec, target: Target) -> PipPackage | None:
     """Read one package of uv's pylock.toml (PEP 751); None for a stand-in."""
     name, version = str(package["name"]), str(package.get("version", ""))
-    archive = package.get("archive") or _best(package.get("wheels", [])) or package.get("sdist")
+    archive = package.get("archive") or best_wheel(package.get("wheels", [])) or package.get("sdist")
     if archive is None or "path" in archive:
         return None
     sha256 = archive.get("hashes", {}).get("sha256")
     if not sha256:
         raise InputError(f"the index gives no sha256 for {name} {version}", location=_where(spec, name))
-    return PipPackage(normalized(name), version, _canonical(str(archive["url"])), str(sha256))
+    return PipPackage(normalized(name), version, canonical_url(str(archive["url"])), str(sha256))
 
 
-def _best(wheels: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def best_wheel(wheels: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Choose the most specific of the wheels that fit the target; uv lists only such."""
     return max(wheels, key=lambda wheel: _specificity(str(wheel["url"])), default=None)
 
@@ -132,8 +132,9 @@ def _specificity(url: str) -> tuple[int, int, int]:
     return kind, max(versions, default=0), max(glibc, default=0)
 
 
-def _canonical(url: str) -> str:
+def canonical_url(url: str) -> str:
     """Return the official place of a file that a mirror of the official index has; of others the URL, less secrets."""
+    url = url.partition("#")[0]
     match = _CANONICAL.match(url)
     if match:
         return f"https://wheels.example.com/packages/{match[1]}"

@@ -40,9 +40,9 @@ def relock(spec: Spec, wishes: Wishes | None = None) -> Lock:
     return write_lock(lock_path(spec.path), spec, sources.channels, solved, pip)
 
 
-def relocked(spec: Spec) -> Lock:
+def relocked(spec: Spec, wishes: Wishes) -> Lock:
     """Return the lock of a spec; one that is missing or stale is made first, as [`relock`][] does."""
-    return relock(spec) if stale(spec) else read_lock(lock_path(spec.path))
+    return relock(spec, wishes) if stale(spec) else read_lock(lock_path(spec.path))
 
 
 def stale(spec: Spec, wishes: Wishes | None = None) -> str | None:

@@ -17,7 +17,7 @@ from fleetenv.conda.channels import find_mirror
 from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse, wanted_packages, wanted_pip
 from fleetenv.conda.lock import Lock, PlatformLock, fresh_lock
 from fleetenv.conda.mirrors import mirror_route
-from fleetenv.conda.relock import relocked
+from fleetenv.conda.relock import Wishes, relocked
 from fleetenv.conda.spec import Spec, read_spec
 from fleetenv.conda.virtual import PLATFORMS, Unmet, mentions, unmet, virtual_packages
 from fleetenv.errors import InputError, TaskFailed
@@ -67,9 +67,8 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
         plan: Plan | None = None
         if self.spec is not None and (self.state == "present" or self.environment is None):
             path = controller.find(self.spec, "envs")
-            absent = self.state == "absent"
-            key = ("conda_env", path, absent)
-            plan = controller.remember(key, lambda: _plan(path, absent=absent, relock=controller.relock))
+            key = ("conda_env", path, self.state)
+            plan = controller.remember(key, lambda: self._plan(path, relock=controller.relock))
         elif self.state == "present":
             raise InputError("conda_env needs 'spec', the environment.yml to build from")
         environment = self.environment or (plan.spec.name if plan else None)
@@ -77,6 +76,13 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
             raise InputError("conda_env needs 'environment' or 'spec' to know what should be absent")
         arguments = {field: getattr(self, field) for field in CondaEnv.__struct_fields__}
         return LockedEnv(**arguments | {"environment": environment}, plan=plan, check_mode=controller.check_mode)
+
+    def _plan(self, path: Path, *, relock: bool) -> Plan:
+        spec = read_spec(path)
+        if self.state == "absent":
+            return Plan(spec, None)
+        wishes = Wishes(mirror=self.mirrors[0] if self.mirrors else None, pip_index=self.pip_index)
+        return Plan(spec, relocked(spec, wishes) if relock else fresh_lock(spec))
 
 
 @dataclass(frozen=True)
@@ -107,13 +113,6 @@ class Plan:
         """Conda's and pip's packages as they will be seen, for each platform."""
         platforms = self.lock.platforms.items() if self.lock else ()
         return {name: (wanted_packages(locked.conda), wanted_pip(locked.pip)) for name, locked in platforms}
-
-
-def _plan(path: Path, *, absent: bool, relock: bool) -> Plan:
-    spec = read_spec(path)
-    if absent:
-        return Plan(spec, None)
-    return Plan(spec, relocked(spec) if relock else fresh_lock(spec))
 
 
 class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True):

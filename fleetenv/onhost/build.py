@@ -61,7 +61,11 @@ class Request:
 def main() -> int:
     """Do what standard input asks for; one line on standard error when it cannot be done."""
     os.umask(0o022)  # other users of the host run these environments
-    request = Request(**json.load(sys.stdin))
+    try:
+        request = Request(**json.load(sys.stdin))
+    except ValueError:
+        sys.stderr.write("the connection was lost before all of the request had come\n")
+        return 1
     try:
         notes = build(request) if request.action == "build" else remove_environment(request)
     except (Failure, InputError) as failure:

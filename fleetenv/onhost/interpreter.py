@@ -8,8 +8,8 @@ from pathlib import Path
 from .report import Failure
 
 _PTH = (
-    "import sys, os; sys.executable = os.path.join(sys.prefix, 'bin', os.path.basename(sys.executable))"
-    " if sys.executable and sys.prefix == sys.base_prefix else sys.executable\n"
+    "import os, sys; sys.executable = os.path.join(sys.prefix, 'bin', 'python') if sys.executable"
+    " and os.path.realpath(sys.executable) == os.path.join(sys.prefix, 'bin', '.{name}') else sys.executable\n"
 )
 
 
@@ -38,14 +38,13 @@ def pin(generation: Path, lib: Path) -> None:
     folder = generation / "bin"
     program = folder / lib.name
     real = folder / f".{lib.name}"
+    links = [path for path in folder.iterdir() if path.is_symlink() and path.resolve() == program]
     program.rename(real)
-    for name in ("python", "python3", lib.name):
-        link = folder / name
-        if link.is_symlink() or not link.exists():
-            link.unlink(missing_ok=True)
-            link.symlink_to(real)
+    for link in {*links, program, folder / "python"}:
+        link.unlink(missing_ok=True)
+        link.symlink_to(real)
     (lib / "site-packages").mkdir(exist_ok=True)
-    (lib / "site-packages" / "fleetenv.pth").write_text(_PTH)
+    (lib / "site-packages" / "fleetenv.pth").write_text(_PTH.format(name=lib.name))
 
 
 def claim(lib: Path) -> None:

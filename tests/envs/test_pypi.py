@@ -1,0 +1,34 @@
+"""Which file of a Python package is locked, and under which URL."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleetenv.conda.pypi import best_wheel, canonical_url
+
+HASH = f"aa/bb/{'c' * 60}"
+
+
+@pytest.mark.parametrize(
+    "names",  # the best one first
+    [
+        ("x-1-cp311-cp311-manylinux_2_28_x86_64.whl", "x-1-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"),
+        ("x-1-cp311-abi3-manylinux_2_17_x86_64.whl", "x-1-cp39-abi3-manylinux_2_28_x86_64.whl"),
+        ("x-1-cp39-abi3-manylinux_2_17_x86_64.whl", "x-1-py3-none-manylinux_2_17_x86_64.whl"),
+        ("x-1-py3-none-linux_x86_64.whl", "x-1-py3-none-any.whl"),
+        ("x-1-1build-cp311-cp311-linux_x86_64.whl", "x-1-py2.py3-none-any.whl"),
+    ],
+)
+def test_the_most_specific_wheel_is_taken(names: tuple[str, str]) -> None:
+    wheels = [{"url": f"https://files.example.com/{name}"} for name in names]
+    assert best_wheel(wheels) == wheels[0]
+    assert best_wheel(wheels[::-1]) == wheels[0]
+    assert best_wheel([]) is None
+
+
+def test_urls_are_canonical_and_without_secrets() -> None:
+    official = f"https://wheels.example.com/packages/{HASH}/x-1-py3-none-any.whl"
+    for mirror in ("https://user:word@mirror.example.com/pypi", "http://mirror.example.com"):
+        assert canonical_url(f"{mirror}/packages/{HASH}/x-1-py3-none-any.whl#sha256=0") == official
+    assert canonical_url("https://me:word@wheels.example.com/x.whl") == "https://wheels.example.com/x.whl"
+    assert canonical_url("https://wheels.example.com/a@b/x.whl") == "https://wheels.example.com/a@b/x.whl"
