@@ -9,10 +9,8 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from fleetenv.errors import InputError
 from fleetenv.lab import fleet, nvidia_smi
 from fleetenv.lab.fleet import KeyPair
 from fleetenv.lab.nvidia_smi import Gpus
+from fleetenv.lab.temporary import temporary_folder
 from fleetenv.remote import Completed, sh
 
 USER = getpass.getuser()
@@ -226,8 +225,7 @@ class EmbeddedFleet:
     def __enter__(self) -> EmbeddedFleet:
         with ExitStack() as stack:
             if self._given_folder is None:
-                self.folder = Path(tempfile.mkdtemp(prefix="fleetenv-lab-"))
-                stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+                self.folder = stack.enter_context(temporary_folder())
             else:
                 self.folder = self._given_folder
             self.hosts = prepare(self.folder, self._names, self._gpus)

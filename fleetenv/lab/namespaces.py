@@ -10,28 +10,23 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from fleetenv.errors import InputError
 from fleetenv.lab import fleet, nvidia_smi
 from fleetenv.lab.fleet import KeyPair
+from fleetenv.lab.namespace_host import NamespaceHost
+from fleetenv.lab.namespace_switch import Switch
 from fleetenv.lab.nvidia_smi import Gpus
-from fleetenv.remote import Completed, sh
+from fleetenv.lab.temporary import temporary_folder
+from fleetenv.remote import sh
 
-_SCRIPT = Path(__file__).with_name("namespace_host.sh")
-_NAMESPACES = ("--net", "--uts", "--pid", "--mount", "--ipc", "--fork")
-_FLEETS = range(1, 255)  # 10.213.N.0/24 belongs to the fleet whose card on this machine is called fleetN
 _MOST_HOSTS = 240
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 _SSHD_CONFIG = """\
 HostKey /etc/ssh/ssh_host_ed25519_key
 PidFile /run/sshd.pid
@@ -53,111 +48,6 @@ class Account:
     name: str
     password: str = ""
     sudo: str = "none"
-
-
-@dataclass(slots=True)
-class NamespaceHost:
-    """One host; see [`fleetenv.lab.fleet.Host`][]. All its methods work from outside, without SSH."""
-
-    name: str
-    address: str
-    user: str
-    private_key: Path
-    host_key: KeyPair
-    port: int = 22
-    variables: Mapping[str, str] = field(default_factory=dict)
-    _process: subprocess.Popen[bytes] | None = None
-    _pid: int = 0  # its first process, as this machine counts
-    _switch: int = 0
-    _card: str = ""  # its end of the cable, on the fleet's switch
-
-    @property
-    def known_host(self) -> str:
-        """The host's line in `known_hosts`."""
-        return fleet.known_host(self.address, self.port, self.host_key.public)
-
-    def path(self, remote: str) -> Path:
-        """Return where a path on the host is seen from this machine. Absolute symbolic links in it lead astray."""
-        if remote == "~" or remote.startswith("~/"):
-            home = "/root" if self.user == "root" else f"/home/{self.user}"
-            remote = home + remote[1:]
-        return Path(f"/proc/{self._pid}/root") / remote.lstrip("/")
-
-    def command(self, *words: str) -> list[str]:
-        """Return the argument list that runs a program on the host as root, from this machine."""
-        return ["nsenter", f"--target={self._pid}", "--all", "--root", "--wd", "--", *words]
-
-    def run(self, script: str, stdin: bytes = b"") -> Completed:
-        """Run POSIX sh text on the host as root, without SSH."""
-        done = subprocess.run(self.command("sh", "-c", script), input=stdin, capture_output=True, env=_ENVIRONMENT)
-        return Completed(done.returncode, done.stdout, done.stderr)
-
-    def must_run(self, script: str, stdin: bytes = b"") -> str:
-        """Run a script that has to succeed, and return what it printed.
-
-        Raises:
-            RuntimeError: it failed.
-        """
-        done = self.run(script, stdin)
-        if done.status != 0:
-            raise RuntimeError(f"{self.name}: {script!r} ended with {done.status}: {done.error_text}")
-        return done.text
-
-    def set_gpus(self, gpus: Gpus | None) -> None:
-        """Exchange the simulated GPUs; None: there is no nvidia-smi."""
-        self.must_run("rm -rf /usr/bin/nvidia-smi /proc/driver/nvidia")
-        if gpus is None:
-            return
-        self.must_run("cat >/usr/bin/nvidia-smi; chmod 755 /usr/bin/nvidia-smi", nvidia_smi.program(gpus).encode())
-        version = nvidia_smi.kernel_module(gpus)
-        if version is not None and self.path("/proc/driver").is_dir():
-            self.must_run("mkdir -p /proc/driver/nvidia; cat >/proc/driver/nvidia/version", version.encode())
-
-    def cut(self) -> None:
-        """Pull its network cable: packets vanish, nobody is told."""
-        _ip(self._switch, f"link set {self._card} down")
-
-    def mend(self) -> None:
-        """Plug its network cable in again."""
-        _ip(self._switch, f"link set {self._card} up")
-
-    def kill_sshd(self) -> None:
-        """Kill sshd and all its sessions; what they started goes on."""
-        self.must_run(
-            'for p in /proc/[0-9]*; do read -r n <"$p/comm" && [ "$n" = sshd ] && kill -9 "${p##*/}"; done; :'
-        )
-
-    def start_sshd(self) -> None:
-        """Start sshd again."""
-        self.must_run("/usr/sbin/sshd -E /var/log/sshd.log")
-        _wait_for_sshd(self)
-
-    def kill(self) -> None:
-        """Cut its power: all its processes end at once, its address no longer answers, its files are gone."""
-        if self._process is None:
-            return
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.kill()  # unshare; the host itself ends as its stdin does
-        self._process.wait()
-        self._process = None
-
-    def limit(self, path: str, megabytes: int) -> None:
-        """Mount a small file system at a path, empty."""
-        self.must_run(f"mkdir -p {sh(path)} && mount -t tmpfs -o size={megabytes}m small {sh(path)}")
-
-    def fill(self, path: str, leave: int = 0) -> None:
-        """Fill the file system at a path, but for `leave` bytes, with one file `fill` in it."""
-        self.must_run(
-            f"cd {sh(path)} && free=$(df -P -k . | awk 'NR==2 {{print $4}}') && "
-            f"fallocate -l $((free * 1024 - {leave})) fill && sync -f fill"
-        )
-
-    def make_read_only(self, path: str) -> None:
-        """Make a folder read-only, for root too."""
-        self.must_run(f"mount --bind {sh(path)} {sh(path)} && mount -o remount,bind,ro {sh(path)}")
 
 
 class NamespaceFleet:
@@ -223,25 +113,23 @@ class NamespaceFleet:
         return self.folder / fleet.INVENTORY
 
     def _up(self, stack: ExitStack) -> None:
-        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetenv-lab-")))
+        temporary = stack.enter_context(temporary_folder())
         self.folder = self._given_folder or temporary
         self.folder.mkdir(parents=True, exist_ok=True)
         key = KeyPair.generate()
         private_key = self.folder / fleet.PRIVATE_KEY
         key.write(private_key)
-        switch = _start_switch(stack)
-        number = _reserve_subnet(switch)
-        network = IPv4Network(f"10.213.{number}.0/24")
-        self.gateway = str(network[1])
+        switch = Switch(stack)
+        self.gateway = switch.gateway
         self.hosts = [
             NamespaceHost(
                 name=name,
-                address=str(network[index + 10]),
+                address=switch.address(index),
                 user=self._account.name if self._account else "root",
                 private_key=private_key,
                 host_key=KeyPair.generate(),
-                _switch=switch,
-                _card=f"port{index}",
+                switch=switch,
+                cable=f"port{index}",
             )
             for index, name in enumerate(self._names)
         ]
@@ -251,28 +139,15 @@ class NamespaceFleet:
             storage = "memory"
             if self._disk is not None:
                 storage = stack.enter_context(tempfile.TemporaryDirectory(prefix=host.name, dir=self._disk))
-            command = ["unshare", *_NAMESPACES, "sh", "-eu", str(_SCRIPT), host.name, f"{host.address}/24", str(seed)]
-            host._process = subprocess.Popen(
-                [*command, storage, self._size],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                cwd="/",
-                env=_ENVIRONMENT,
-            )
+            host.start(seed, storage, self._size)
             stack.callback(host.kill)
         for host in self.hosts:
-            host._pid = int(_answer(host))
-        _connect(switch, number, self.gateway, self.hosts)
+            host.learn_process()
+        switch.connect({host.cable: host.process for host in self.hosts})
         for host in self.hosts:
-            assert host._process is not None
-            assert host._process.stdin is not None
-            host._process.stdin.write(b"\n")
-            host._process.stdin.flush()
+            host.go_on()
         for host in self.hosts:
-            if _answer(host) != "ready":
-                raise RuntimeError(f"{host.name} did not start")
-        for host in self.hosts:
-            _wait_for_sshd(host)
+            host.wait_until_up()
         fleet.write_inventory(self.folder, self.hosts)
 
     def _write_seed(self, seed: Path, host: NamespaceHost, key: KeyPair) -> None:
@@ -332,91 +207,3 @@ def _add_account(account: Account, key: KeyPair) -> str:
         rule = f"{account.name} ALL=(ALL:ALL) {'NOPASSWD: ' if account.sudo == 'nopasswd' else ''}ALL"
         lines.append(f"echo {sh(rule)} >/etc/sudoers.d/lab; chmod 440 /etc/sudoers.d/lab")
     return "\n".join(lines) + "\n"
-
-
-def _start_switch(stack: ExitStack) -> int:
-    """Start the namespace that holds the fleet's bridge, and return its process id."""
-    process = subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "echo $$; exec cat >/dev/null"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd="/",
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    stack.callback(process.wait)
-    stack.callback(process.stdin.close)
-    stack.callback(process.stdout.close)
-    return int(process.stdout.readline())
-
-
-def _reserve_subnet(switch: int) -> int:
-    """Lay a cable to the switch whose end here has a free name, and return its number: that name is the reservation."""
-    for number in _FLEETS:
-        if _in_use(IPv4Network(f"10.213.{number}.0/24")):
-            continue
-        add = subprocess.run(
-            ["ip", "link", "add", f"fleet{number}", "type", "veth", "peer", "name", "uplink", "netns", str(switch)],
-            capture_output=True,
-            text=True,
-        )
-        if add.returncode == 0:
-            return number
-        if "File exists" not in add.stderr:
-            raise InputError(f"this machine cannot make network cards for a lab: {add.stderr.strip()}")
-    raise InputError("all addresses for labs are taken on this machine")
-
-
-def _in_use(network: IPv4Network) -> bool:
-    """Whether this machine already has a route into a network (the default route aside)."""
-    routes = subprocess.run(["ip", "-4", "-o", "route", "show"], capture_output=True, text=True, check=True).stdout
-    for line in routes.splitlines():
-        destination = next((word for word in line.split() if word[0].isdigit()), None)
-        if destination is not None and IPv4Network(destination, strict=False).overlaps(network):
-            return True
-    return False
-
-
-def _connect(switch: int, number: int, gateway: str, hosts: Sequence[NamespaceHost]) -> None:
-    """Make the bridge and the cables to all hosts, and give this machine its address."""
-    batch = ["link add bridge type bridge", "link set bridge up", "link set uplink master bridge up"]
-    for host in hosts:
-        batch.append(f"link add {host._card} type veth peer name eth0 netns {host._pid}")
-        batch.append(f"link set {host._card} master bridge up")
-    _ip(switch, *batch)
-    subprocess.run(
-        ["ip", "-batch", "-"],
-        input=f"addr add {gateway}/24 dev fleet{number}\nlink set fleet{number} up\n".encode(),
-        check=True,
-    )
-
-
-def _ip(switch: int, *commands: str) -> None:
-    subprocess.run(
-        ["nsenter", f"--target={switch}", "--net", "ip", "-batch", "-"], input="\n".join(commands).encode(), check=True
-    )
-
-
-def _answer(host: NamespaceHost) -> str:
-    """Read the next line that a starting host prints."""
-    assert host._process is not None
-    assert host._process.stdout is not None
-    line = host._process.stdout.readline().decode().strip()
-    if not line:
-        raise RuntimeError(f"{host.name} did not start; what it said stands above")
-    return line
-
-
-def _wait_for_sshd(host: NamespaceHost, seconds: float = 20.0) -> None:
-    """Wait until sshd greets: it goes into the background before it listens, so its start alone says nothing."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with socket.create_connection((host.address, host.port), timeout=5) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            pass
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"sshd on {host.name} did not answer within {seconds:.0f} s")
-        time.sleep(0.02)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from fleetenv.remote import sh
+
+_ANSWERS = Path(__file__).with_name("nvidia_smi.sh")
 
 SIMULATED = "<!-- fleetenv lab: simulated -->"
 """What each simulated nvidia-smi writes, in its XML and after a failure, and nothing else does."""
@@ -93,13 +96,17 @@ def program(gpus: Gpus) -> str:
     if gpus.fault is not None:
         message, status = _failure(gpus)
         return f"{head}echo {sh(SIMULATED)} >&2\nprintf '%s\\n' {sh(message)}\nexit {status}\n"
-    return head + _ANSWERS.format(
-        xml=xml(gpus),
-        list=_list(gpus),
-        table=_table(gpus),
-        columns="\n".join(f"    {sh(name)}) set -- {sh(*cells)} ;;" for name, cells in _columns(gpus).items()),
-        count=gpus.count,
-    )
+    columns = "\n".join(f"    {sh(name)}) set -- {sh(*cells)} ;;" for name, cells in _columns(gpus).items())
+    text = head + _ANSWERS.read_text(encoding="utf-8")
+    for name, value in {
+        "@xml@": xml(gpus),
+        "@list@": _list(gpus),
+        "@table@": _table(gpus),
+        "@columns@": columns,
+        "@count@": str(gpus.count),
+    }.items():
+        text = text.replace(name, value)
+    return text
 
 
 def kernel_module(gpus: Gpus) -> str | None:
@@ -131,105 +138,6 @@ def _failure(gpus: Gpus) -> tuple[str, int]:
         )
         return text, 15
     return "No devices were found", 6
-
-
-# `--query-gpu` prints one line a GPU, its cells joined by ', '; which cells is only known when it is called.
-_ANSWERS = r"""
-query_xml() {{
-    cat <<'END'
-{xml}
-END
-}}
-
-column() {{ # FIELD INDEX: one cell
-    field=$1 index=$2
-    case $field in
-{columns}
-    *) return 1 ;;
-    esac
-    shift "$index"
-    printf '%s' "$1"
-}}
-
-without_unit() {{
-    case $1 in
-    *' MiB' | *' W' | *' %' | *' MHz') printf '%s' "${{1%% *}}" ;;
-    *) printf '%s' "$1" ;;
-    esac
-}}
-
-query_csv() {{ # FIELDS FORMAT
-    fields=$(printf '%s' "$1" | tr ',' ' ')
-    case ,$2, in *,csv,*) ;; *)
-        echo 'Invalid combination of input arguments. Please run '"'nvidia-smi -h'"' for help.'
-        exit 2
-        ;;
-    esac
-    for field in $fields; do
-        if ! column "$field" 0 >/dev/null; then
-            printf 'Field "%s" is not a valid field to query.\n\n' "$field"
-            exit 2
-        fi
-    done
-    case ,$2, in *,noheader,*) ;; *)
-        header=
-        for field in $fields; do
-            case ,$2,:$field in
-            *,nounits,*) unit= ;;
-            *:memory.*) unit=' [MiB]' ;;
-            *:utilization.*) unit=' [%]' ;;
-            *:power.*) unit=' [W]' ;;
-            *) unit= ;;
-            esac
-            header="$header${{header:+, }}$field$unit"
-        done
-        printf '%s\n' "$header"
-        ;;
-    esac
-    index=0
-    while [ "$index" -lt {count} ]; do
-        line=
-        for field in $fields; do
-            cell=$(column "$field" "$index")
-            case ,$2, in *,nounits,*) cell=$(without_unit "$cell") ;; esac
-            line="$line${{line:+, }}$cell"
-        done
-        printf '%s\n' "$line"
-        index=$((index + 1))
-    done
-}}
-
-query= as_xml= gpu_fields= format=
-while [ $# -gt 0 ]; do
-    case $1 in
-    -L | --list-gpus)
-        cat <<'END'
-{list}
-END
-        exit 0
-        ;;
-    -q | --query) query=yes ;;
-    -x | --xml-format) as_xml=yes ;;
-    -qx | -xq) query=yes as_xml=yes ;;
-    --query-gpu=*) gpu_fields=${{1#*=}} ;;
-    --format=*) format=${{1#*=}} ;;
-    *)
-        printf 'Option "%s" is not recognized. Please run '"'nvidia-smi -h'.\n" "$1"
-        exit 2
-        ;;
-    esac
-    shift
-done
-if [ -n "$gpu_fields" ]; then
-    query_csv "$gpu_fields" "$format"
-elif [ -n "$query$as_xml" ]; then
-    query_xml
-else
-    cat <<'END'
-{table}
-END
-fi
-"""
 
 
 def _list(gpus: Gpus) -> str:

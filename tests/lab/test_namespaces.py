@@ -12,6 +12,7 @@ import pytest
 
 from fleetenv.lab.namespaces import Account, NamespaceFleet
 from fleetenv.lab.nvidia_smi import A100, V100, Fault, Gpus
+from fleetenv.lab.temporary import temporary_folder
 
 pytestmark = [pytest.mark.root, pytest.mark.sshd]
 
@@ -159,19 +160,21 @@ _OWNER = """
 import sys
 from fleetenv.lab.namespaces import NamespaceFleet
 with NamespaceFleet(2) as fleet:
-    print(fleet.hosts[0]._pid, fleet.gateway, fleet.folder, flush=True)
+    print(fleet.hosts[0].process, fleet.gateway, fleet.folder, flush=True)
     sys.stdin.read()
 """
 
 
 def test_nothing_is_left_when_the_owner_is_killed(eventually):
     owner = subprocess.Popen([sys.executable, "-c", _OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    pid, gateway, _ = owner.stdout.readline().split()
+    pid, gateway, folder = owner.stdout.readline().split()
     card = f"fleet{gateway.split('.')[2]}"
     assert Path(f"/sys/class/net/{card}").exists()
     os.kill(owner.pid, signal.SIGKILL)
     owner.communicate()
     eventually(lambda: not Path(f"/proc/{pid}").exists() and not Path(f"/sys/class/net/{card}").exists())
+    with temporary_folder():
+        assert not Path(folder).exists()
 
 
 def test_two_fleets_live_side_by_side(namespace_fleet):
