@@ -75,7 +75,13 @@ def read_yaml(path: Path | str) -> Value:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"cannot read {path}: {reason}") from error
-    return parse_yaml(text, str(path))
+    return parse_yaml(text, _shown(Path(path)))
+
+
+def _shown(path: Path) -> str:
+    """Return a path as errors show it: short where it is below the folder that one is in."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def parse_yaml(text: str, file: str) -> Value:

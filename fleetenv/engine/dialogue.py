@@ -46,6 +46,10 @@ class _Batch:
 
     def answers(self, completed: Completed) -> Iterable[tuple[Asked, Any]]:
         parsed: Any = None
+        if completed.dropped:
+            cut = TaskFailed(f"the host's answer is too long: {completed.dropped} bytes more than are kept")
+            yield from ((each, cut) for each in self.asked)
+            return
         for each in self.asked:
             question = each.question
             try:
