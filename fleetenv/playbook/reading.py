@@ -50,6 +50,32 @@ class RawVariables(Mapping[str, Value]):
         raise NotImplementedError
 
 
+class Extended(RawVariables):
+    """A scope with a few more variables."""
+
+    def __init__(self, scope: Mapping[str, Value], extra: Mapping[str, Value]) -> None:
+        self._scope = scope
+        self._extra = extra
+
+    def raw(self, name: str) -> object:
+        """Return a variable unrendered."""
+        if name in self._extra:
+            return self._extra[name]
+        return self._scope.raw(name) if isinstance(self._scope, RawVariables) else self._scope[name]
+
+    def __getitem__(self, name: str) -> Value:
+        return self._extra[name] if name in self._extra else self._scope[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._extra or name in self._scope
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._scope), **self._extra})
+
+    def __len__(self) -> int:
+        return len({*self._scope, *self._extra})
+
+
 class HostScopes(Mapping[str, Mapping[str, Value]]):
     """`hostvars`: each host's variables, which are rendered with that host's own variables."""
 

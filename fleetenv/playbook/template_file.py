@@ -9,9 +9,13 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetenv.errors import InputError, Location
 from fleetenv.source import Value
+
+if TYPE_CHECKING:
+    from fleetenv.playbook.jinja.environment import PlaybookTemplate
 
 _HEADER = "#jinja2:"
 _SETTINGS = frozenset(
@@ -96,3 +100,17 @@ def about(path: Path) -> dict[str, Value]:
         "template_run_date": datetime.datetime.now(),
         "template_uid": owner,
     }
+
+
+def line_of(error: BaseException, of_file: tuple[PlaybookTemplate, int] | None) -> Location | None:
+    """The line of a template file that an error came from; the number is of lines that are not part of the template."""
+    if of_file is None or of_file[0].filename is None:
+        return None
+    template, skipped = of_file
+    line: int | None = None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == template.filename:
+            line = template.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    return Location(str(template.filename), line + skipped, 1) if line else None

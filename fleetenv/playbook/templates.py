@@ -5,7 +5,6 @@ Jinja itself is imported when the first text that needs it is rendered; each tex
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fleetenv.errors import InputError, Location
-from fleetenv.playbook.reading import OMIT, Missing, Omit, RawVariables, Reading, is_template, plain
-from fleetenv.playbook.template_file import TemplateSource, about, read_template, stamp
+from fleetenv.playbook.reading import OMIT, Extended, Missing, RawVariables, Reading, is_template, plain
+from fleetenv.playbook.rendered import checked_value, ended, holds_template, located, shortened
+from fleetenv.playbook.template_file import TemplateSource, about, line_of, read_template, stamp
 from fleetenv.playbook.undefined import UndefinedVariable
 from fleetenv.source import SourceMap, SourceText, Value
 
@@ -44,7 +44,7 @@ class Templates:
             UndefinedVariable: a variable is not there.
             InputError: a template is wrong.
         """
-        if not _holds_template(value):
+        if not holds_template(value):
             return value
         rendered = self._deep(value, Reading(scope, self))
         return None if rendered is OMIT else cast(Value, rendered)
@@ -149,11 +149,11 @@ class Templates:
             template = self._compile(text, text.location, lambda: self._environment(escape=True).from_string(text))
             self._compiled["value", text] = template
         result = self._guard(lambda: self._checked(template.result(reading)), reading, text.location)
-        return _ended(result, text)
+        return ended(result, text)
 
     def missing(self, cause: UndefinedVariable) -> Missing:
         """Make the value that stands for something undefined, for a [`Reading`][]."""
-        from fleetenv.playbook.jinja.environment import Undefined
+        from fleetenv.playbook.jinja.undefined import Undefined
 
         return Undefined(cause=cause)
 
@@ -163,9 +163,9 @@ class Templates:
         if template is None:
             return source.body
         top = Location(str(path), 1, 1)
-        inner = reading.within(_Extended(reading.scope, {**about(path), **extra}))
+        inner = reading.within(Extended(reading.scope, {**about(path), **extra}))
         result = self._guard(lambda: self._checked(template.result(inner)), inner, top, (template, source.skipped))
-        final = self._final(_ended(result, source.body), top)
+        final = self._final(ended(result, source.body), top)
         return "" if final is None else str(final)
 
     def _file(self, path: Path, reading: Reading) -> tuple[TemplateSource, PlaybookTemplate | None]:
@@ -199,7 +199,7 @@ class Templates:
         try:
             return cast("PlaybookTemplate", make())
         except TemplateSyntaxError as error:
-            raise InputError(f"not a valid template: {error.message}: {_short(text)}", location=location) from error
+            raise InputError(f"not a valid template: {error.message}: {shortened(text)}", location=location) from error
         except InputError as error:
             raise _at(error, location) from error
 
@@ -241,7 +241,7 @@ class Templates:
         if isinstance(value, Mapping):
             pairs = ((self._deep(key, reading), self._deep(item, reading)) for key, item in value.items())
             rendered = {key: item for key, item in pairs if item is not OMIT}
-            return _located(rendered, value) if isinstance(value, SourceMap) else rendered
+            return located(rendered, value) if isinstance(value, SourceMap) else rendered
         if isinstance(value, list | tuple):
             return [item for item in (self._deep(each, reading) for each in value) if item is not OMIT]
         return value
@@ -249,7 +249,7 @@ class Templates:
     def _final(self, result: object, location: Location) -> object:
         """Turn a result into a plain value, or say why it is none."""
         try:
-            return _value(plain(result))
+            return checked_value(plain(result))
         except InputError as error:
             raise _at(error, location) from error
         except TypeError as error:
@@ -266,73 +266,15 @@ class Templates:
         try:
             return work()
         except (UndefinedVariable, InputError) as error:
-            place = _line(error, template) or location
+            place = line_of(error, template) or location
             if isinstance(error, UndefinedVariable):
                 raise error.placed(place, reading.scope) from error
             raise _at(error, place) from error
         except RecursionError:
             raise
         except _faults() as error:
-            place = _line(error, template) or location
+            place = line_of(error, template) or location
             raise InputError(f"cannot render the template: {error}", location=place) from error
-
-
-class _Extended(RawVariables):
-    """A scope with a few more variables."""
-
-    def __init__(self, scope: Mapping[str, Value], extra: Mapping[str, Value]) -> None:
-        self._scope = scope
-        self._extra = extra
-
-    def raw(self, name: str) -> object:
-        if name in self._extra:
-            return self._extra[name]
-        return self._scope.raw(name) if isinstance(self._scope, RawVariables) else self._scope[name]
-
-    def __getitem__(self, name: str) -> Value:
-        return self._extra[name] if name in self._extra else self._scope[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._extra or name in self._scope
-
-    def __iter__(self) -> Any:
-        return iter({**dict.fromkeys(self._scope), **self._extra})
-
-    def __len__(self) -> int:
-        return len({*self._scope, *self._extra})
-
-
-def _holds_template(value: object) -> bool:
-    if isinstance(value, str):
-        return isinstance(value, SourceText) and is_template(value)
-    if isinstance(value, Mapping):
-        return any(_holds_template(key) or _holds_template(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return any(map(_holds_template, value))
-    return False
-
-
-def _located(rendered: dict[Any, Any], source: SourceMap) -> SourceMap:
-    """Keep the places of a mapping's keys and values, so that what is wrong with them can be shown where it is."""
-    result = SourceMap(source.location)
-    result.update(rendered)
-    result.keys_at, result.values_at = source.keys_at, source.values_at
-    return result
-
-
-def _value(value: object) -> object:
-    """Check that a result is a value; text of Jinja's own kind becomes ordinary text."""
-    if value is None or isinstance(value, bool | int | float | datetime.date | Omit):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key) if isinstance(key, str) else key: _value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | range | set | frozenset) or hasattr(value, "__next__"):
-        return [_value(item) for item in cast(Any, value)]
-    if type(value).__name__ in {"dict_keys", "dict_values", "dict_items", "KeysView", "ValuesView", "ItemsView"}:
-        return [_value(plain(item)) for item in cast(Any, value)]
-    raise TypeError(f"a {type(value).__name__}")
 
 
 @cache
@@ -348,33 +290,3 @@ def _at(error: InputError, location: Location) -> InputError:
     if error.location is None:
         error.location = location
     return error
-
-
-def _line(error: BaseException, of_file: tuple[PlaybookTemplate, int] | None) -> Location | None:
-    """The line of a template file that an error came from; the number is of lines that are not part of the template."""
-    if of_file is None or of_file[0].filename is None:
-        return None
-    template, skipped = of_file
-    line: int | None = None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == template.filename:
-            line = template.get_corresponding_lineno(trace.tb_lineno)
-        trace = trace.tb_next
-    return Location(str(template.filename), line + skipped, 1) if line else None
-
-
-def _ended(result: object, source: str) -> object:
-    """Give a text the newlines at its end that its source has: Jinja drops the last."""
-    if not isinstance(result, str) or not source.endswith("\n"):
-        return result
-    return result + "\n" * (_newlines(source) - _newlines(result))
-
-
-def _newlines(text: str) -> int:
-    return len(text) - len(text.rstrip("\n"))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else line[:77] + "..."

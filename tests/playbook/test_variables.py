@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,6 +68,20 @@ def test_hostvars_are_rendered_with_the_other_hosts_own_variables() -> None:
 def test_a_host_nobody_reads_is_never_rendered() -> None:
     variables = fleet(a="x: 1", b="x: '{{ 1 / 0 }}'\ny: 2")
     assert read(variables, "a", "hostvars.values() | map(attribute='y', default=0) | sum") == 2
+
+
+def test_reading_hostvars_itself_renders_nothing() -> None:
+    variables = fleet(a="", b="x: '{{ 1 / 0 }}'")
+    assert variables.of("a").scope(None, None)["hostvars"] is variables
+
+
+def test_jinja_is_imported_only_when_a_template_is_rendered() -> None:
+    script = (
+        "import sys; from fleetenv.playbook import Templates, Playbook; "
+        "assert Templates().render({'a': ['b']}, {}) == {'a': ['b']}; print('jinja2' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_variables_that_need_each_other_are_named() -> None:
