@@ -18,7 +18,16 @@ class Meta(ControllerModule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     name: ClassVar[str] = "meta"
     free_form: ClassVar[str | None] = "action"
 
-    action: Literal["flush_handlers", "noop", "end_play", "end_host", "end_batch", "end_role", "clear_host_errors"]
+    action: Literal[
+        "flush_handlers",
+        "noop",
+        "end_host",
+        "end_play",
+        "end_batch",
+        "clear_facts",
+        "clear_host_errors",
+        "reset_connection",
+    ]
     """`flush_handlers` runs the handlers notified so far; `end_host` ends the play for this host alone."""
 
     def perform(self, controller: Controller) -> Outcome:

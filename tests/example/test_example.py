@@ -48,3 +48,10 @@ def test_a_role_explains_every_variable_that_it_has_a_default_for(role: str) -> 
     defaults = yaml.safe_load((ROOT / "roles" / role / "defaults" / "main.yml").read_text())
     readme = (ROOT / "roles" / role / "README.md").read_text()
     assert [name for name in defaults if f"`{name}`" not in readme] == []
+
+
+def test_every_environment_of_the_inventory_has_a_spec(fleetenv_cli: CommandLine, project: Path) -> None:
+    done = fleetenv_cli("inventory", "-i", "inventories/lab", "--list", cwd=project)
+    hosts = json.loads(done.stdout)["_meta"]["hostvars"]
+    wanted = {name for variables in hosts.values() for name in variables["conda_envs"]}
+    assert wanted <= {path.stem for path in (project / "envs").glob("*.yml")}
