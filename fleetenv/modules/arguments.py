@@ -10,6 +10,7 @@ import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
@@ -35,6 +36,7 @@ class Argument:
     default: object
 
 
+@cache
 def arguments_of(module: type[Module]) -> Mapping[str, Argument]:
     """Return a module's arguments by name, in the order in which they are written."""
     result: dict[str, Argument] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import NamedTuple, cast
 
@@ -140,6 +141,11 @@ def load(name: str, location: Location | None = None) -> type[Module]:
     entry = MODULES.get(canonical(name))
     if entry is None:
         raise unknown_module(name, location)
+    return _imported(entry)
+
+
+@cache
+def _imported(entry: Entry) -> type[Module]:
     found = getattr(import_module(f"fleetenv.modules.{entry.file}"), entry.type)
     return cast("type[Module]", found)
 

@@ -182,8 +182,9 @@ class HostVariables:
 
     def begin_play(self) -> None:
         """Forget what counts for one play only."""
-        self._exported.clear()
-        self.version += 1
+        if self._exported:
+            self._exported.clear()
+            self.version += 1
 
     def scope(self, play: Play | None, task: Task | None, /, **locals: Value) -> Scope:  # noqa: A002
         """Return all variables that a task of a play sees; `locals` (a loop's item) win over everything.
