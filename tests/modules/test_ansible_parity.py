@@ -168,7 +168,7 @@ def test_the_same_is_registered(results: dict[str, tuple[dict[str, Any], Path]],
         keys = tuple(key for key in keys if key not in NOT_TOLD[name])
     compared = [key for key in keys if key in theirs]
     if theirs.get("failed") and module in ("file", "copy", "command"):
-        compared = [key for key in ("rc",) if theirs.get(key)]
+        compared = [key for key in ("rc",) if key in keys and theirs.get(key)]
     assert {key: ours.get(key) for key in compared} == {key: theirs[key] for key in compared}
 
 
