@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from rattler.exceptions import InstallerError
 from rattler.install import InstallerReporter
 from rattler.networking import AuthenticationMiddleware, Client, MirrorMiddleware, RetryMiddleware
 
+from fleetenv.conda.channels import without_credentials
+
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from rattler import RepoDataRecord
 
+_PATIENCE = 60.0  # seconds without a byte of any download, before the next mirror is tried
 _RETRIES = 2  # of one mirror, with growing pauses, before the next one is tried
 
 
@@ -58,7 +62,7 @@ def install(
     for route in routes or [{}]:
         try:
             asyncio.run(_install(records, generation, cache, route, progress))
-        except InstallerError as error:
+        except (InstallerError, _Silent) as error:
             failures.append(explained(str(error), cache))
             if not _is_download(str(error)):
                 break
@@ -79,34 +83,65 @@ async def _install(
 ) -> None:
     mirrors = MirrorMiddleware({canonical: [mirror] for canonical, mirror in route.items()})
     layer = PackageCacheLayer(cache).with_validation_mode(ValidationMode.full())
-    await rattler_install(
-        records,
-        generation,
-        client=Client([RetryMiddleware(_RETRIES), mirrors, AuthenticationMiddleware()]),
-        package_cache=PackageCache.from_layers([layer]),
-        installed_packages=[],
-        execute_link_scripts=True,  # conda runs them, too
-        reporter=_Reporter(progress),  # type: ignore[abstract]  # a Protocol, but with empty bodies on purpose
+    reporter = _Reporter(progress)  # type: ignore[abstract]  # a Protocol, but with empty bodies on purpose
+    work = asyncio.ensure_future(
+        rattler_install(
+            records,
+            generation,
+            client=Client([RetryMiddleware(_RETRIES), mirrors, AuthenticationMiddleware()]),
+            package_cache=PackageCache.from_layers([layer]),
+            installed_packages=[],
+            execute_link_scripts=True,  # conda runs them, too
+            reporter=reporter,
+        )
     )
+    while not work.done():
+        await asyncio.wait([work], timeout=1)
+        if reporter.silence() > _PATIENCE:
+            work.cancel()
+            where = ", ".join(without_credentials(mirror) for mirror in route.values()) or "the channel itself"
+            raise _Silent(f"failed to fetch {reporter.awaited}: for {_PATIENCE:.0f} s not a byte came from {where}")
+    await work
+
+
+class _Silent(Exception):
+    """A server took the request, or swallowed it, and says nothing."""
 
 
 class _Reporter(InstallerReporter):
-    """Turns py-rattler's callbacks into progress."""
+    """Turns py-rattler's callbacks into progress, and notices when downloads stand still."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._names: list[str] = []
+        self._downloads: set[int] = set()
+        self._heard = time.monotonic()
+
+    @property
+    def awaited(self) -> str:
+        """Name the packages that are being downloaded."""
+        return ", ".join(self._names[each] for each in sorted(self._downloads))
+
+    def silence(self) -> float:
+        """Return for how many seconds no download has moved; 0 when there is none."""
+        return time.monotonic() - self._heard if self._downloads else 0.0
 
     def on_populate_cache_start(self, operation: int, package_name: str) -> int:
         self._names.append(package_name)
         return len(self._names) - 1
 
     def on_download_start(self, cache_entry: int) -> int:
+        self._heard = time.monotonic()
+        self._downloads.add(cache_entry)
         return cache_entry
 
     def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
+        self._heard = time.monotonic()
         size = f" of {total / 1e6:.0f}" if total else ""
         self._progress.doing(f"downloading {self._names[download_idx]}: {progress / 1e6:.0f}{size} MB")
+
+    def on_download_completed(self, download_idx: int) -> None:
+        self._downloads.discard(download_idx)
 
     def on_link_start(self, operation: int, package_name: str) -> int:
         self._names.append(package_name)
