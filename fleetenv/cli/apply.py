@@ -16,7 +16,7 @@ from pathlib import Path
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments
 from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
 from fleetenv.engine import Fleet
-from fleetenv.engine.walk import linear
+from fleetenv.engine.lookahead import linear
 from fleetenv.events import Sink
 from fleetenv.playbook.model import Task
 

@@ -11,21 +11,22 @@ from functools import partial
 from pathlib import Path
 
 from fleetenv.engine.batch import Batch
+from fleetenv.engine.check import check_arguments, check_notified
 from fleetenv.engine.coming import Coming
 from fleetenv.engine.controller import Memory
 from fleetenv.engine.dialogue import Dialogue
+from fleetenv.engine.lookahead import linear
 from fleetenv.engine.options import Options
-from fleetenv.engine.plan import WITHOUT_MODULE, Planner
-from fleetenv.engine.walk import Walk, handler_names, linear
-from fleetenv.errors import InputError, nearest
+from fleetenv.engine.plan import Planner
+from fleetenv.engine.walk import Walk
+from fleetenv.errors import InputError
 from fleetenv.events import Event, PlayStarted, RunFinished, RunStarted
 from fleetenv.inventory import Inventory
 from fleetenv.modules import registry
 from fleetenv.playbook import FleetVariables, Playbook, Templates
 from fleetenv.playbook.model import Entry, Play, Task
-from fleetenv.playbook.reading import is_template
 from fleetenv.shell import Connection, Defaults, Settings
-from fleetenv.source import SourceMap, SourceText, Value
+from fleetenv.source import Value
 
 Connect = Callable[[Settings], Awaitable[Connection]]
 
@@ -123,32 +124,9 @@ class Fleet:
         planners = {host: self._planner(host, play) for host in hosts}
         tasks = [*linear(entries), *play.handlers]
         for task in (*tasks, *self._playbook.foreseen(play)):
-            self._check_arguments(task)
-            self._check_notified(task, play)
+            check_arguments(task)
+            check_notified(task, play)
         return Stage(play, tuple(entries), tuple(self._batches(play, hosts)), planners)
-
-    def _check_arguments(self, task: Task) -> None:
-        if task.module in WITHOUT_MODULE:
-            return
-        written = task.arguments
-        if isinstance(written, SourceMap) and isinstance(task.args_vars, SourceMap):
-            written = _merged(task.args_vars, written)
-        if isinstance(written, SourceMap):
-            registry.check_arguments(task.module, written)
-        elif written is None and task.args_vars is None:
-            registry.check_arguments(task.module, SourceMap(task.location))
-
-    def _check_notified(self, task: Task, play: Play) -> None:
-        """Refuse a handler that nobody has, as far as names are known: a role included later may bring more."""
-        if any(each.module == "include_role" for each in linear(play.entries)):
-            return
-        known = {name for handler in play.handlers for name in handler_names(handler, str(handler.name))}
-        if any(isinstance(name, str) and is_template(name) for name in known):
-            return
-        for name in task.notify if isinstance(task.notify, list) else [task.notify]:
-            if isinstance(name, SourceText) and not is_template(name) and name not in known:
-                hint = nearest(name, known) or "its name, or what it listens to, is needed"
-                raise InputError(f"there is no handler '{name}'", location=name.location, hint=hint)
 
     def _planner(self, host: str, play: Play) -> Planner:
         variables = self._variables.of(host)
@@ -269,15 +247,6 @@ def _gather(play: Play) -> Task:
         become_method=play.become_method,
         environment=play.environment,
     )
-
-
-def _merged(weak: SourceMap, strong: SourceMap) -> SourceMap:
-    merged = SourceMap(strong.location)
-    for each in (weak, strong):
-        merged.update(each)
-        merged.keys_at.update(each.keys_at)
-        merged.values_at.update(each.values_at)
-    return merged
 
 
 def _ordered(hosts: list[str], order: str) -> list[str]:

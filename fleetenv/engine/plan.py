@@ -98,7 +98,7 @@ class Planner:
         """Yield, for each item of a dynamic include's loop whose conditions hold, its variables and all variables."""
         for local, _ in self._turns(task):
             scope = self.variables.scope(self.play, task, **local)
-            if all(self._templates.condition(condition, scope) for condition in task.when):
+            if self._holds(task, scope):
                 yield local, scope
 
     def early(self, tasks: Iterable[Task], window: float) -> list[Asked]:
@@ -142,6 +142,17 @@ class Planner:
         """Render a keyword that takes yes or no; None when nobody said."""
         return default if value is None else self._templates.flag(value, scope)
 
+    def says(self, task: Task, value: Value) -> bool:
+        """Render a task's keyword that takes yes or no; None, when nobody said, is no."""
+        return value is not None and self.flag(value, self.variables.scope(self.play, task))
+
+    def holds(self, task: Task) -> bool:
+        """Whether all conditions of a task without a loop hold."""
+        return self._holds(task, self.variables.scope(self.play, task))
+
+    def _holds(self, task: Task, scope: Mapping[str, Value]) -> bool:
+        return all(self._templates.condition(condition, scope) for condition in task.when)
+
     def title(self, task: Task, scope: Mapping[str, Value] | None = None) -> str:
         """Return the task's name as reports show it; a name that cannot be rendered is shown as it is written."""
         if task.name is None:
@@ -159,7 +170,7 @@ class Planner:
         try:
             values = loops.items(task, self._templates, scope) or []
         except UndefinedVariable:
-            if all(self._templates.condition(condition, scope) for condition in task.when):
+            if self._holds(task, scope):
                 raise
             return  # Ansible skips a task whose condition is false, though its loop cannot be worked out
         control = task.loop_control

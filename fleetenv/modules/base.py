@@ -73,7 +73,6 @@ class Module(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of all modules. A subclass's docstring is its documentation; its first line is the summary."""
 
     name: ClassVar[str]
-    aliases: ClassVar[tuple[str, ...]] = ()
     free_form: ClassVar[str | None] = None
     """The argument that takes a task's plain text (`command: echo hi`), if the module has one."""
     synonyms: ClassVar[Mapping[str, str]] = {}

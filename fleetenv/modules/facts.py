@@ -48,6 +48,9 @@ _NAMES = {
     "arch": "Archlinux",
     "alpine": "Alpine",
 }
+_INITS = frozenset({"systemd", "openrc-init", "runit-init", "runsvdir", "s6-svscan", "upstart", "launchd"})
+"""Programs that Ansible takes for service managers when they are process 1; with any other it is `service`."""
+
 _MANAGERS = {"apt-get": "apt"}
 
 
@@ -72,7 +75,7 @@ def parse_facts(completed: Completed) -> dict[str, Value]:
     if told.get("manager"):
         facts["pkg_mgr"] = _MANAGERS.get(told["manager"], told["manager"])
     if told.get("init"):
-        facts["service_mgr"] = told["init"]
+        facts["service_mgr"] = told["init"] if told["init"] in _INITS else "service"
     selinux = {"0": "permissive", "1": "enforcing"}.get(told.get("selinux", ""))
     facts["selinux"] = {"status": "enabled", "mode": selinux} if selinux else {"status": "disabled"}
     facts["gather_subset"] = ["all"]

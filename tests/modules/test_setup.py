@@ -41,6 +41,7 @@ def ansible() -> dict[str, Any]:
     return facts
 
 
+# What depends on how this machine or this session was started (process 1, HOME, SHELL) is not among them.
 SAME = [
     "architecture",
     "kernel",
@@ -66,14 +67,10 @@ SAME = [
     "user_id",
     "user_uid",
     "user_gid",
-    "user_dir",
-    "user_shell",
     "effective_user_id",
     "real_group_id",
     "pkg_mgr",
-    "service_mgr",
     "all_ipv4_addresses",
-    "virtualization_role",
 ]
 
 

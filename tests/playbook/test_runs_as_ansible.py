@@ -22,10 +22,6 @@ INTERPRETER = ["-e", f"ansible_python_interpreter={sys.executable}"]  # Ansible 
 Said = dict[str, list[str]]
 
 
-def without_handlers(texts: list[str]) -> list[str]:
-    return [text for text in texts if "handler" not in text]
-
-
 def ansible_says(arguments: list[str], folder: Path) -> Said:
     said = folder / "said"
     said.touch()
@@ -49,7 +45,7 @@ def ansible_says(arguments: list[str], folder: Path) -> Said:
     for line in said.read_text().splitlines():
         host, text = json.loads(line)
         result.setdefault(host, []).append(text)
-    return {name: without_handlers(texts) for name, texts in result.items()}
+    return result
 
 
 def we_say(arguments: list[str]) -> Said:
@@ -69,7 +65,7 @@ def we_say(arguments: list[str]) -> Said:
         ]
         for name, host in hosts.items()
     }
-    return {name: without_handlers(texts) for name, texts in said.items() if texts}
+    return {name: texts for name, texts in said.items() if texts}
 
 
 @pytest.mark.parametrize(

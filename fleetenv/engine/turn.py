@@ -1,0 +1,232 @@
+"""One task's turn on one host: its items, what decides about their results, what is registered and reported."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fleetenv.engine.dialogue import Asked, Dialogue
+from fleetenv.engine.lookahead import Lookahead
+from fleetenv.engine.options import Options
+from fleetenv.engine.perform import Errand, Result, perform
+from fleetenv.engine.plan import Item, Planner
+from fleetenv.errors import InputError
+from fleetenv.events import Event, Progress, Status, TaskFinished, TaskRef, TaskStarted
+from fleetenv.modules.base import StateModule
+from fleetenv.playbook.model import Task
+from fleetenv.source import Value
+
+HIDDEN = "(hidden by no_log)"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a task ended, all its items together."""
+
+    registered: dict[str, Value]
+    changed: bool
+    failed: bool  # and nothing ignores it
+
+
+class Turns:
+    """Carries out tasks for one host, one at a time, and tells of each."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        lookahead: Lookahead,
+        dialogue: Callable[[str | None], Dialogue],
+        options: Options,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.current = TaskRef(planner.play.name, planner.play.name, "play", planner.play.location)
+        self._planner = planner
+        self._lookahead = lookahead
+        self._dialogue = dialogue  # by the name that a task is delegated to; None: the host's own
+        self._options = options
+        self._emit = emit
+
+    async def take(self, task: Task, *, rescued: bool) -> Ended:
+        """Carry out a task with all items of its loop; `rescued` says that a rescue section takes over if it fails.
+
+        Raises:
+            InputError: it cannot be planned with what this host has answered.
+            Unreachable: the host cannot be reached, or was lost.
+        """
+        items = self._planner.items(task)
+        version = self._planner.variables.version
+        self._name(task, items[0].scope if items else None)
+        if not items:
+            self._report(None, Result(Status.SKIPPED), 0.0)
+            return self._end(task, [], [])
+        done: list[Item] = []
+        results: list[Result] = []
+        for index, planned in enumerate(items):
+            item = planned
+            if self._planner.variables.version != version:  # an earlier item set variables
+                item = self._planner.item(task, planned.local, planned.label)
+            if index and task.loop_control.pause:
+                await asyncio.sleep(self._number(task.loop_control.pause, item))
+            begun = time.monotonic()
+            result = await self._attempts(item, items[index + 1 :])
+            results.append(result)
+            done.append(item)
+            self._learn(task, result)
+            self._report(item, result, time.monotonic() - begun, rescued=rescued)
+        return self._end(task, done, results)
+
+    def fail(self, task: Task, error: InputError, *, rescued: bool) -> Ended:
+        """Tell that a task cannot be carried out, for what only this host's answers made wrong."""
+        self._name(task, None)
+        result = Result(Status.FAILED, HIDDEN if task.no_log else str(error))
+        status = Status.RESCUED if rescued else Status.FAILED
+        self._emit(TaskFinished(self._planner.host, self.current, status, msg=result.msg))
+        return Ended(result.registered(), changed=False, failed=True)
+
+    def _end(self, task: Task, items: Sequence[Item], results: Sequence[Result]) -> Ended:
+        registered = _registered(task, items, results)
+        if task.register:
+            self._planner.variables.register(task.register, registered)
+        changed = any(each.status is Status.CHANGED for each in results)
+        failed = any(each.failed for each in results) and not self._ignores(task) and not self._only_looks(items)
+        return Ended(registered, changed, failed)
+
+    def _only_looks(self, items: Sequence[Item]) -> bool:
+        """Whether this is a survey and the task compares states: what follows can be looked at all the same."""
+        return self._options.survey and all(isinstance(item.module, StateModule) for item in items)
+
+    async def _attempts(self, item: Item, siblings: Sequence[Item]) -> Result:
+        """Carry out one item, again and again if `until` says so."""
+        task = item.task
+        attempts = 0
+        while True:
+            attempts += 1
+            result = self._judge(item, await perform(item, self._errand(item, siblings)))
+            if result.status is Status.CHANGED:
+                self._lookahead.note_change()
+            if task.until is None or result.status is Status.SKIPPED:
+                return result
+            result = replace(result, values={**result.values, "attempts": attempts})
+            if self._planner.condition(task.until, self._with_result(item, result)):
+                return result
+            if attempts > self._number(task.retries, item):
+                msg = result.msg or f"'until' was not met in {attempts} attempts"
+                return replace(result, status=Status.FAILED, msg=msg)
+            await asyncio.sleep(self._number(task.delay, item))
+
+    def _judge(self, item: Item, result: Result) -> Result:
+        """Let `changed_when` and `failed_when` decide."""
+        task = item.task
+        if result.status is Status.SKIPPED:
+            return result
+        if task.changed_when is not None and not result.failed:
+            scope = self._with_result(item, result)
+            changed = all(self._planner.condition(each, scope) for each in task.changed_when)
+            result = replace(result, status=Status.CHANGED if changed else Status.OK)
+        if task.failed_when is not None:
+            scope = self._with_result(item, result)
+            if all(self._planner.condition(each, scope) for each in task.failed_when):
+                return replace(result, status=Status.FAILED, msg=result.msg or "failed_when is true")
+            if result.failed:  # a command that ran to its end has changed something, for all we know
+                return replace(result, status=Status.CHANGED if "rc" in result.values else Status.OK)
+        return result
+
+    def _with_result(self, item: Item, result: Result) -> Mapping[str, Value]:
+        local = dict(item.local)
+        if item.task.register:
+            local[item.task.register] = result.registered()
+        return self._planner.variables.scope(self._planner.play, item.task, **local)
+
+    def _errand(self, item: Item, siblings: Sequence[Item]) -> Errand:
+        host, ref = self._planner.host, self.current
+        told = False
+
+        def started() -> None:
+            nonlocal told
+            if not told:
+                told = True
+                self._emit(TaskStarted(host, ref))
+
+        def early() -> list[Asked]:
+            return [] if item.delegate_to else self._lookahead.questions(siblings)
+
+        def progress(done: float, total: float, text: str) -> None:
+            self._emit(Progress(host, ref, done, total, HIDDEN if item.no_log else text))
+
+        timeout = self._options.task_timeout
+        if item.task.timeout is not None:
+            timeout = self._number(item.task.timeout, item) or None
+        return Errand(self._dialogue(item.delegate_to), early, started, progress, timeout)
+
+    def _learn(self, task: Task, result: Result) -> None:
+        """Make variables of what a task found out."""
+        variables = self._planner.variables
+        if not result.facts:
+            return
+        match task.module:
+            case "set_fact":
+                for name, value in result.facts.items():
+                    variables.register(name, value)
+            case "include_vars":
+                variables.include(result.facts)
+            case _:
+                variables.learn(result.facts)
+
+    def _report(self, item: Item | None, result: Result, seconds: float, *, rescued: bool = False) -> None:
+        status = result.status
+        if result.failed and item is not None and self._ignores(item.task):
+            status = Status.IGNORED
+        elif result.failed and rescued:
+            status = Status.RESCUED
+        if item is not None and item.no_log:
+            label = None if item.label is None else HIDDEN
+            msg = HIDDEN if result.failed else ""
+            self._emit(TaskFinished(self._planner.host, self.current, status, msg=msg, item=label, seconds=seconds))
+            return
+        self._emit(
+            TaskFinished(
+                self._planner.host,
+                self.current,
+                status,
+                msg=result.msg,
+                diff=result.diff,
+                found=result.found,
+                item=item.label if item else None,
+                result=result.registered(),
+                seconds=seconds,
+            )
+        )
+
+    def _name(self, task: Task, scope: Mapping[str, Value] | None) -> None:
+        """Make this the current task."""
+        title = self._planner.title(task, scope)
+        role = task.role.name if task.role else None
+        self.current = TaskRef(self._planner.play.name, title, task.module, task.location, role, task.handler)
+
+    def _ignores(self, task: Task) -> bool:
+        scope = self._planner.variables.scope(self._planner.play, task)
+        return self._planner.flag(task.ignore_errors, scope)
+
+    def _number(self, value: Value, item: Item) -> float:
+        number = self._planner.render(value, item.scope)
+        try:
+            return float(str(number))
+        except ValueError as error:
+            raise InputError(f"'{number}' is not a number", location=item.task.location) from error
+
+
+def _registered(task: Task, items: Sequence[Item], results: Sequence[Result]) -> dict[str, Value]:
+    """Return what `register` stores: the result itself, or those of all items of a loop."""
+    if task.loop is None:
+        return results[0].registered()
+    each: list[Value] = [{**result.registered(), **item.local} for result, item in zip(results, items, strict=True)]
+    failed = any(result.failed for result in results)
+    return {
+        "changed": any(result.status is Status.CHANGED for result in results),
+        "failed": failed,
+        "skipped": all(result.status is Status.SKIPPED for result in results),
+        "msg": "One or more items failed" if failed else "All items completed",
+        "results": each,
+    }
