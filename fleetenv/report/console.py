@@ -108,7 +108,9 @@ class Console(Sink):
         words += [f"{counted(unreachable, 'host')} unreachable"] if unreachable else []
         if event.interrupted:
             words = ["interrupted", f"{changed} changed so far"]
-        return f"{', '.join(words)} in {duration(event.seconds)}"
+        trips = max(event.round_trips.values(), default=0)
+        asked = f", at most {counted(trips, 'round trip')} a host" if trips else ""
+        return f"{', '.join(words)} in {duration(event.seconds)}{asked}"
 
 
 def _rows(hosts: dict[str, HostCounts]) -> list[tuple[str, HostCounts]]:
