@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from fleetenv.modules.base import ActionModule, Outcome
-from fleetenv.modules.filestate import quoted
+from fleetenv.modules.hostpath import quoted
 from fleetenv.remote import Completed, Run, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import UNSET, UnsetType

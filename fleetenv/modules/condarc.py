@@ -9,7 +9,9 @@ from fleetenv.conda.channels import check_channel, is_url
 from fleetenv.conda.condarc import Setting, check_settings, mirror_settings, render
 from fleetenv.errors import InputError
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.filestate import FileState, check_path, content_of, look_up, mend, quoted, refuse_denied, wished
+from fleetenv.modules.filestate import FileState, content_of, look_up, refuse_denied, wished
+from fleetenv.modules.filesteps import mend
+from fleetenv.modules.hostpath import check_path, quoted
 from fleetenv.modules.modes import check_mode
 from fleetenv.remote import Lookup, Run, Step
 from fleetenv.state import UNSET, Diff

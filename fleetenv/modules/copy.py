@@ -10,7 +10,8 @@ from typing import ClassVar
 from fleetenv.errors import InputError
 from fleetenv.modules.base import Controller, Module
 from fleetenv.modules.copytree import copied_tree
-from fleetenv.modules.filestate import check_path, content_of, content_of_file
+from fleetenv.modules.filestate import content_of, content_of_file
+from fleetenv.modules.hostpath import check_path
 from fleetenv.modules.modes import check_mode
 from fleetenv.modules.placed import PlacedFile
 from fleetenv.modules.remotecopy import RemoteCopy

@@ -11,7 +11,8 @@ import msgspec
 
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.filestate import FileState, content_of_file, look_up, mend, wished
+from fleetenv.modules.filestate import FileState, content_of_file, look_up, wished
+from fleetenv.modules.filesteps import mend
 from fleetenv.remote import Completed, Lookup, Probe, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import UNSET, Content, Diff, State, UnsetType, compare

@@ -9,21 +9,11 @@ import msgspec
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.base import Controller, Module, StateModule
-from fleetenv.modules.filestate import (
-    FileState,
-    ansible_keys,
-    check_path,
-    link,
-    look_up,
-    mend,
-    ownership,
-    quoted,
-    refuse_denied,
-    remove,
-    wished,
-)
+from fleetenv.modules.filestate import FileState, ansible_keys, look_up, refuse_denied, wished
+from fleetenv.modules.filesteps import link, mend, ownership, remove
 from fleetenv.modules.filetree import Tree
 from fleetenv.modules.hardlink import HardLink
+from fleetenv.modules.hostpath import check_path, quoted
 from fleetenv.modules.modes import check_mode
 from fleetenv.modules.touch import Touch
 from fleetenv.remote import Lookup, Run, Step, sh

@@ -1,4 +1,4 @@
-"""What a file on a host is like, asked for many files at once, and the steps that make it as it should be.
+"""What a file on a host is like, asked for many files at once, and what a task's arguments want it to be.
 
 All [`look_up`][]s of a play become one question: one `stat` for all paths, one `sha256sum` for those whose content
 matters, and the content itself only of files that differ, for unified diffs.
@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +19,9 @@ import msgspec
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.modes import octal
-from fleetenv.remote import Completed, Lookup, Run, Send, Step, sh
+from fleetenv.remote import Completed, Lookup
 from fleetenv.source import Value
-from fleetenv.state import UNSET, Content, Diff, State, UnsetType, compare
+from fleetenv.state import UNSET, Content, State, UnsetType
 
 Kind = Literal["file", "directory", "link", "other", "absent", "denied"]
 
@@ -47,76 +48,13 @@ class FileState(State, frozen=True, kw_only=True):
     real: str | UnsetType = UNSET  # where a followed link leads
 
 
-_LOOK = r"""fe_of() {  # a subject: options, the sha256 that is wanted, the path
-  w=${1%%:*}; p=${1#*:}; i=
-  case $p in '~'|'~/'*) p=$HOME${p#?};; esac
-  case $w in i*) if [ -d "${p%//*}" ]; then i=1; p=${p%//*}/${p##*//}; else p=${p%//*}; fi;; esac
-}
-fe_missing() {  # denied where the nearest folder that can be seen may not be searched
-  d=${p%/*}
-  while [ -n "$d" ] && ! [ -e "$d" ]; do case $d in */*) d=${d%/*};; *) d=.;; esac; done
-  if [ -d "${d:-/}" ] && ! [ -x "${d:-/}" ]; then printf 'denied\0%s\0' "$1"
-  elif [ -z "$i" ]; then printf 'absent\0%s\0' "$1"
-  else printf 'inside\0%s\0%s\0' "$1" "$p"; fi
-}
-fe_stat() {
-  for s do fe_of "$s"; shift; set -- "$@" "$p"; done
-  LC_ALL=C stat --printf 'stat\0%n\0%f\0%U\0%u\0%G\0%g\0%s\0' -- "$@"
-}
-fe_links() {
-  for s do fe_of "$s"; shift; if [ -L "$p" ]; then printf 'link\0%s\0' "$p"; set -- "$@" "$p"; fi; done
-  [ $# -eq 0 ] || { printf 'targets\0'; LC_ALL=C readlink -z -- "$@"; }
-}
-fe_follow() {
-  for s do
-    fe_of "$s"; shift
-    case $w in [fi]*) if [ -L "$p" ] && [ -e "$p" ]; then printf 'follow\0%s\0' "$p"; set -- "$@" "$p"; fi;; esac
-  done
-  [ $# -eq 0 ] || {
-    printf 'real\0'; LC_ALL=C readlink -fz -- "$@"
-    LC_ALL=C stat -L --printf 'led\0%n\0%f\0%U\0%u\0%G\0%g\0%s\0' -- "$@"
-  }
-}
-fe_sums() {
-  for s do fe_of "$s"; shift; set -- "$@" "$p"; done
-  LC_ALL=C sha256sum -- "$@"
-}
-fe_content() {
-  for s do
-    fe_of "$s"; shift
-    [ -n "${w#?}" ] && [ -f "$p" ] || continue
-    if [ -r "$p" ]; then set -- "$@" "$s"; else printf 'unreadable\0%s\0' "$p"; fi
-  done
-  [ $# -eq 0 ] && return
-  sums=$(fe_sums "$@")
-  printf 'sums\0%s\0' "$sums"
-  c=0 nl='
-'
-  for s do
-    fe_of "$s"; w=${w#?}
-    if [ "$w" = '?' ] || [ "$c" -ge @MOST@ ]; then continue; fi
-    case $nl$sums$nl in
-      *"$nl$w  $p$nl"*) ;;
-      *) c=$((c + 1)); printf 'content\0%s\0' "$p"; head -c @LIMIT@ -- "$p" | base64 -w 0; printf '\0';;
-    esac
-  done
-}
-for s do
-  fe_of "$s"; shift
-  if [ -e "$p" ] || [ -L "$p" ]; then printf 'is\0%s\0%s\0' "$s" "$p"; set -- "$@" "$s"; else fe_missing "$s"; fi
-done
-if [ $# -gt 0 ]; then fe_stat "$@"; fe_links "$@"; fe_follow "$@"; fe_content "$@"; fi
-:""".replace("@LIMIT@", str(SHOWN + 1)).replace("@MOST@", str(MOST_SHOWN))
-
-
-def check_path(path: str) -> None:
-    """Check a path on a host as a task says it.
-
-    Raises:
-        ValueError: it is not absolute, and not below `~`.
-    """
-    if not (path.startswith(("/", "~/")) or path == "~") or "\0" in path:
-        raise ValueError(f"the path '{path}' must be absolute: /etc/x, or ~/x for the remote user's home")
+_LOOK = (
+    files("fleetenv.onhost")
+    .joinpath("files.sh")
+    .read_text(encoding="utf-8")
+    .replace("@LIMIT@", str(SHOWN + 1))
+    .replace("@MOST@", str(MOST_SHOWN))
+)
 
 
 def look_up(
@@ -302,110 +240,6 @@ def refuse_denied(found: FileState | None, path: str) -> None:
     """
     if found is not None and found.kind == "denied":
         raise TaskFailed(f"no permission to look at {path}: does the task need 'become: true'?")
-
-
-def mend(path: str, diff: Diff[FileState], content: bytes | Path | None = None) -> Iterator[Step]:
-    """Yield the steps that make a file or directory as wanted ([`link`][] is for links).
-
-    Args:
-        path: Where, as the task says it.
-        diff: From [`wished`][] and what [`look_up`][] found.
-        content: What to write when the content differs; None: the wanted content's own `data`.
-    """
-    wanted, found = diff.wanted, diff.found
-    if wanted is None:
-        yield remove(path)
-        return
-    if wanted.kind == "directory" and (found is None or found.kind != "directory"):
-        yield Run(_make_directory(path, wanted))
-        return
-    if found is None or diff.touches("kind", "content"):
-        data = content if content is not None else b""
-        if content is None and isinstance(wanted.content, Content):
-            data = wanted.content.data or b""
-        yield send(path, data, wanted, found)
-        return
-    if commands := attributes(quoted(path), diff):
-        yield Run(" && ".join(commands))
-
-
-def send(path: str, data: bytes | Path, wanted: FileState, found: FileState | None, at: str | None = None) -> Send:
-    """Return the step that writes a file, under the name `at` if that is given.
-
-    What the task does not say of mode and owner stays as in the file found, unless that is but what a link leads to
-    that is now replaced.
-    """
-    followed = found is not None and isinstance(found.target, str)
-    kept = found if found is not None and found.kind == "file" and (not followed or found.real == path) else None
-
-    def either(field: str, number: str) -> str | None:
-        for state in (wanted, kept):
-            for value in (getattr(state, field, UNSET), getattr(state, number, UNSET)):
-                if value is not UNSET:
-                    return str(value)
-        return None
-
-    owner, group = either("owner", "uid"), either("group", "gid")
-    mode = wanted.mode if isinstance(wanted.mode, str) else kept.mode if kept else None
-    return Send(data, at or path, int(mode, 8) if isinstance(mode, str) else None, owner, group)
-
-
-def attributes(word: str, diff: Diff[FileState]) -> list[str]:
-    """Return the commands that mend owner, group and mode of a file; `word` is its path, quoted.
-
-    The owner comes first: changing it clears set-id bits, so the mode is then set again.
-    """
-    commands = []
-    if owner := ownership(diff):
-        commands.append(f"chown {sh(owner)} -- {word}")
-    wanted = diff.wanted
-    if wanted is not None and isinstance(wanted.mode, str) and (commands or diff.touches("mode")):
-        commands.append(f"chmod 0{wanted.mode} -- {word}")  # with five digits set-id bits of directories are cleared
-    return commands
-
-
-def ownership(diff: Diff[FileState]) -> str:
-    """Return what differs of owner and group, as chown takes it; empty when neither does."""
-    parts = []
-    for field, number in (("owner", "uid"), ("group", "gid")):
-        values = [getattr(diff.wanted, each, UNSET) for each in (field, number) if diff.touches(each)]
-        parts.append(next((str(value) for value in values if value is not UNSET), ""))
-    return f"{parts[0]}:{parts[1]}" if parts[1] else parts[0]
-
-
-def remove(path: str) -> Run:
-    """Return the step that removes whatever is at a path; of a link, the link alone.
-
-    Raises:
-        TaskFailed: the path is the root folder, or a home folder as a whole.
-    """
-    if not path.strip("/.") or path.rstrip("/") == "~":
-        raise TaskFailed(f"{path} as a whole is never removed")
-    return Run(f"rm -rf -- {quoted(path.rstrip('/'))}")
-
-
-def link(path: str, target: str) -> Run:
-    """Return the step that makes `path` a symbolic link, replacing at once a file or link that is there."""
-    beside = quoted(f"{path.rstrip('/')}.fleetenv-link")
-    return Run(f"ln -sfn -- {sh(target)} {beside} && mv -fT -- {beside} {quoted(path.rstrip('/'))}")
-
-
-def quoted(path: str) -> str:
-    """Quote a path for sh; a leading `~/` stays the home folder of whoever the task runs as."""
-    if path == "~" or path.startswith("~/"):
-        return f'"$HOME"{sh(path[1:])}' if path[1:] else '"$HOME"'
-    return sh(path)
-
-
-def _make_directory(path: str, wanted: FileState) -> str:
-    """Every folder that is made on the way gets the wanted mode and owner, as Ansible does."""
-    commands = attributes('"$1"', compare(wanted, FileState()))
-    if not commands:
-        return f"mkdir -p -- {quoted(path)}"
-    return (
-        'fe_make() { [ -d "$1" ] && return; case $1 in */*/*|[!/]*/*) fe_make "${1%/*}" || return;; esac; '
-        f'mkdir -- "$1" && {" && ".join(commands)}; }}; fe_make {quoted(path.rstrip("/"))}'
-    )
 
 
 def ansible_keys(found: FileState | None) -> dict[str, Value]:

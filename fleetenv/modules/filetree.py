@@ -8,16 +8,9 @@ from typing import ClassVar
 import msgspec
 
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.filestate import (
-    FileState,
-    ansible_keys,
-    check_path,
-    look_up,
-    mend,
-    quoted,
-    refuse_denied,
-    wished,
-)
+from fleetenv.modules.filestate import FileState, ansible_keys, look_up, refuse_denied, wished
+from fleetenv.modules.filesteps import mend
+from fleetenv.modules.hostpath import check_path, quoted
 from fleetenv.modules.modes import octal, symbolic
 from fleetenv.remote import Completed, Probe, Run, Step, sh
 from fleetenv.source import Value

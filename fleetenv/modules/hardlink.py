@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.filestate import check_path, quoted
+from fleetenv.modules.hostpath import check_path, quoted
 from fleetenv.remote import Completed, Probe, Run, Step
 from fleetenv.source import Value
 from fleetenv.state import UNSET, Diff, State, UnsetType

@@ -8,7 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.filestate import FileState, ansible_keys, look_up, mend, quoted, send, wished
+from fleetenv.modules.filestate import FileState, ansible_keys, look_up, wished
+from fleetenv.modules.filesteps import mend, send
+from fleetenv.modules.hostpath import quoted
 from fleetenv.remote import Lookup, Run, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import UNSET, Content, Diff, UnsetType

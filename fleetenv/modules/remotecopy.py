@@ -10,17 +10,9 @@ import msgspec
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.filestate import (
-    FileState,
-    ansible_keys,
-    attributes,
-    check_path,
-    look_up,
-    mend,
-    quoted,
-    refuse_denied,
-    wished,
-)
+from fleetenv.modules.filestate import FileState, ansible_keys, look_up, refuse_denied, wished
+from fleetenv.modules.filesteps import attributes, mend
+from fleetenv.modules.hostpath import check_path, quoted
 from fleetenv.remote import Completed, Probe, Run, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import UNSET, Content, Diff, UnsetType

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.filestate import check_path
+from fleetenv.modules.hostpath import check_path
 from fleetenv.remote import Completed, Lookup, Step
 from fleetenv.source import Value
 from fleetenv.state import Diff, State

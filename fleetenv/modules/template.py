@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from fleetenv.errors import InputError
 from fleetenv.modules.base import Controller, Module
-from fleetenv.modules.filestate import check_path, content_of
+from fleetenv.modules.filestate import content_of
+from fleetenv.modules.hostpath import check_path
 from fleetenv.modules.modes import check_mode
 from fleetenv.modules.placed import PlacedFile
 from fleetenv.source import Value

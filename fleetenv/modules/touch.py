@@ -6,7 +6,9 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, ClassVar
 
 from fleetenv.modules.base import ActionModule, Outcome
-from fleetenv.modules.filestate import ansible_keys, attributes, look_up, quoted, refuse_denied, wished
+from fleetenv.modules.filestate import ansible_keys, look_up, refuse_denied, wished
+from fleetenv.modules.filesteps import attributes
+from fleetenv.modules.hostpath import quoted
 from fleetenv.remote import Completed, Run, Step, sh
 from fleetenv.state import compare
 

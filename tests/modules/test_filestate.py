@@ -12,18 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetenv.errors import TaskFailed
-from fleetenv.modules.filestate import (
-    SHOWN,
-    FileState,
-    content_of,
-    link,
-    look_up,
-    mend,
-    parse_files,
-    quoted,
-    remove,
-    wished,
-)
+from fleetenv.modules.filestate import SHOWN, FileState, content_of, look_up, parse_files, wished
+from fleetenv.modules.filesteps import link, mend, remove
+from fleetenv.modules.hostpath import quoted
 from fleetenv.modules.modes import check_mode, octal, symbolic
 from fleetenv.remote import Completed, Lookup, Run, sh
 from fleetenv.state import Content, compare
