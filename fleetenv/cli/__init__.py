@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from fleetenv import __version__
 from fleetenv.errors import FleetenvError, InputError, nearest
@@ -32,10 +33,17 @@ EXIT_BAD_INPUT = 1
 EXIT_INTERRUPTED = 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong with a command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, hint=f"'{self.prog} --help' shows what it takes")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fleetenv",
         description="Provision fleets of GPU machines: Miniconda, mirrors, environments, drivers, drift.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -46,12 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"fleetenv {__version__}")
     parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     if not words:
         parser.print_help()
         return EXIT_BAD_INPUT
-    chosen = parser.parse_args(words[:1])
     try:
+        chosen = parser.parse_args(words[:1])
         if chosen.command not in COMMANDS:
             raise InputError(
                 f"there is no command '{chosen.command}'",
@@ -71,16 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: list[str]) -> int:
     command = import_module(f"fleetenv.cli.{name}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"fleetenv {name}",
         description=command.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     command.add_arguments(parser)
-    try:
-        options = parser.parse_args(words)
-    except SystemExit as stop:  # argparse says 2 for bad usage; ours is 1, as for all bad input
-        return EXIT_BAD_INPUT if stop.code else 0
-    status: int = command.run(options)
+    status: int = command.run(parser.parse_args(words))
     return status

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fleetenv.engine.batch import Batch
+from fleetenv.engine.batch import Batch, Reach
 from fleetenv.engine.check import check_arguments, check_notified
 from fleetenv.engine.coming import Coming
 from fleetenv.engine.controller import Memory
@@ -104,7 +104,8 @@ class Fleet:
         interrupted = True
         try:
             for stage in self.stages:
-                await self._play(stage)
+                if not await self._play(stage):
+                    break
             interrupted = False
         finally:
             trips = {host: dialogue.round_trips for host, dialogue in self._dialogues.items()}
@@ -154,7 +155,8 @@ class Fleet:
 
     # Running
 
-    async def _play(self, stage: Stage) -> None:
+    async def _play(self, stage: Stage) -> bool:
+        """Let a play's hosts walk, batch by batch; return whether further plays may begin."""
         for host in stage.planners:
             self._variables.of(host).begin_play()
         for number, hosts in enumerate(stage.batches):
@@ -166,16 +168,18 @@ class Fleet:
             left = [host for every in stage.batches for host in every if host not in self._gone]
             self._variables.set_hosts(every=list(stage.planners), left=left, batch=present)
             batch = self._batch(stage, present)
-            turns = asyncio.Semaphore(self._options.forks)
             async with asyncio.TaskGroup() as group:
                 for host in present:
-                    group.create_task(self._walk(stage, batch, host, turns))
+                    group.create_task(self._walk(stage, batch, host))
             self._gone |= batch.lost
-            if batch.aborted or len(batch.lost) == len(present):
+            if batch.aborted is Reach.RUN or len(batch.lost) == len(present):
+                return False
+            if batch.aborted is Reach.PLAY:
                 break
+        return True
 
-    async def _walk(self, stage: Stage, batch: Batch, host: str, turns: asyncio.Semaphore) -> None:
-        async with turns:
+    async def _walk(self, stage: Stage, batch: Batch, host: str) -> None:
+        async with batch.turns:
             dialogue = self._dialogues[host]
             if not dialogue.is_open:
                 await self._make_room()
@@ -201,6 +205,7 @@ class Fleet:
             limit,
             self._dialogue,
             partial(self._playbook.include, only=self._options.tags, skip=self._options.skip_tags),
+            self._options.forks,
         )
 
     def _dialogue(self, host: str) -> Dialogue:

@@ -28,6 +28,7 @@ class Ended:
     registered: dict[str, Value]
     changed: bool
     failed: bool  # and nothing ignores it
+    facts: tuple[Mapping[str, Value], ...] = ()
 
 
 class Turns:
@@ -73,7 +74,7 @@ class Turns:
             result = await self._attempts(item, items[index + 1 :])
             results.append(result)
             done.append(item)
-            self._learn(task, result)
+            self._learn(task, result.facts)
             self._report(item, result, time.monotonic() - begun, rescued=rescued)
         return self._end(task, done, results)
 
@@ -85,20 +86,27 @@ class Turns:
         self._emit(TaskFinished(self._planner.host, self.current, status, msg=result.msg))
         return Ended(result.registered(), changed=False, failed=True)
 
+    def take_over(self, task: Task, ended: Ended) -> None:
+        """Know what a `run_once` task told on another host."""
+        for facts in ended.facts:
+            self._learn(task, facts)
+        if task.register:
+            self._planner.variables.register(task.register, ended.registered)
+
     def _end(self, task: Task, items: Sequence[Item], results: Sequence[Result]) -> Ended:
         registered = _registered(task, items, results)
         if task.register:
             self._planner.variables.register(task.register, registered)
         changed = any(each.status is Status.CHANGED for each in results)
         failed = any(each.failed for each in results) and not self._ignores(task) and not self._only_looks(items)
-        return Ended(registered, changed, failed)
+        return Ended(registered, changed, failed, tuple(each.facts for each in results))
 
     def _only_looks(self, items: Sequence[Item]) -> bool:
         """Whether this is a survey and the task compares states: what follows can be looked at all the same."""
         return self._options.survey and all(isinstance(item.module, StateModule) for item in items)
 
     async def _attempts(self, item: Item, siblings: Sequence[Item]) -> Result:
-        """Carry out one item, again and again if `until` says so."""
+        """Carry out one item, again and again if `until` or `retries` says so."""
         task = item.task
         attempts = 0
         while True:
@@ -106,15 +114,23 @@ class Turns:
             result = self._judge(item, await perform(item, self._errand(item, siblings)))
             if result.status is Status.CHANGED:
                 self._lookahead.note_change()
-            if task.until is None or result.status is Status.SKIPPED:
+            if (task.until is None and task.retries is None) or result.status is Status.SKIPPED:
                 return result
+            retries = 3 if task.retries is None else self._number(task.retries, item)
             result = replace(result, values={**result.values, "attempts": attempts})
-            if self._planner.condition(task.until, self._with_result(item, result)):
+            if self._satisfied(item, result):
                 return result
-            if attempts > self._number(task.retries, item):
+            if attempts > retries:
                 msg = result.msg or f"'until' was not met in {attempts} attempts"
-                return replace(result, status=Status.FAILED, msg=msg)
+                values = {**result.values, "attempts": attempts - 1}  # as Ansible counts them in the end
+                return replace(result, status=Status.FAILED, msg=msg, values=values)
             await asyncio.sleep(self._number(task.delay, item))
+
+    def _satisfied(self, item: Item, result: Result) -> bool:
+        """Whether a task that is tried again needs no further attempt."""
+        if item.task.until is None:
+            return not result.failed
+        return self._planner.condition(item.task.until, self._with_result(item, result))
 
     def _judge(self, item: Item, result: Result) -> Result:
         """Let `changed_when` and `failed_when` decide."""
@@ -160,19 +176,19 @@ class Turns:
             timeout = self._number(item.task.timeout, item) or None
         return Errand(self._dialogue(item.delegate_to), early, started, progress, timeout)
 
-    def _learn(self, task: Task, result: Result) -> None:
+    def _learn(self, task: Task, facts: Mapping[str, Value]) -> None:
         """Make variables of what a task found out."""
         variables = self._planner.variables
-        if not result.facts:
+        if not facts:
             return
         match task.module:
             case "set_fact":
-                for name, value in result.facts.items():
+                for name, value in facts.items():
                     variables.register(name, value)
             case "include_vars":
-                variables.include(result.facts)
+                variables.include(facts)
             case _:
-                variables.learn(result.facts)
+                variables.learn(facts)
 
     def _report(self, item: Item | None, result: Result, seconds: float, *, rescued: bool = False) -> None:
         status = result.status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from fleetenv.engine.batch import Batch
+from fleetenv.engine.batch import Batch, Reach
 from fleetenv.engine.dialogue import Dialogue
 from fleetenv.engine.lookahead import Lookahead
 from fleetenv.engine.options import Options
@@ -54,6 +54,7 @@ class Walk:
         self._handlers: list[Task] = list(planner.play.handlers)
         self._notified: dict[str, None] = {}
         self._rescuers = 0  # blocks around the present task that have a rescue section
+        self._leaving = False  # the run has ended for everybody; only `always` sections are left
 
     async def run(self, entries: Sequence[Entry]) -> None:
         """Walk to the end, or to where this host fails; never raises for what happens on the host."""
@@ -71,6 +72,8 @@ class Walk:
             _log.exception("internal error on host %s", self.host)
             msg = f"internal error of fleetenv, please report it: {error!r}"
             self._emit(TaskFinished(self.host, self._turns.current, Status.FAILED, msg=msg))
+        finally:
+            self._batch.leave()
 
     def _dialogue_with(self, delegate_to: str | None) -> Dialogue:
         return self._batch.dialogue(delegate_to) if delegate_to else self._dialogue
@@ -84,7 +87,7 @@ class Walk:
 
     async def _entries(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if self._batch.aborted:
+            if self._batch.aborted and not self._leaving:
                 raise EndOfHost
             match entry:
                 case Block():
@@ -107,6 +110,11 @@ class Walk:
                 await self._entries(block.always)
                 raise
             await self._rescue(block, fault)
+        except EndOfHost:
+            if self._batch.aborted is Reach.RUN:
+                self._leaving = True
+                await self._entries(block.always)
+            raise
         await self._entries(block.always)
 
     async def _rescue(self, block: Block, fault: TaskFault) -> None:
@@ -137,10 +145,14 @@ class Walk:
                     await self._run_once(task)
                 case _:
                     await self._take(task)
+            if (self._batch.in_step or self._planner.says(task, task.any_errors_fatal)) and not self._leaving:
+                await self._batch.meet()
         except InputError as error:
             self._go_on(task, self._turns.fail(task, error, rescued=self._rescuers > 0))
         except Unreachable as error:
             if not self._planner.says(task, task.ignore_unreachable):
+                if self._planner.says(task, task.any_errors_fatal):
+                    self._batch.doom(Reach.RUN)
                 raise
             await self._dialogue.close()
             current = self._turns.current
@@ -157,24 +169,25 @@ class Walk:
             self._notify(task)
         if ended.failed:
             if not self._rescuers and self._planner.says(task, task.any_errors_fatal):
-                self._batch.abort()
+                self._batch.doom(Reach.RUN)
+            if not self._rescuers and self._planner.says(task, task.run_once):
+                self._batch.abort(Reach.RUN)  # what is done once has failed for everybody
             raise TaskFault(task, ended.registered)
 
     async def _run_once(self, task: Task) -> None:
         """The first host that comes here does it; the others wait, and take over what was registered."""
         first, outcome = self._batch.once(task)
         if not first:
-            result = await outcome
-            if result is None:
+            ended = await outcome
+            if ended is None:
                 raise EndOfHost
-            if task.register:
-                self._planner.variables.register(task.register, result)
+            self._turns.take_over(task, ended)
             return
-        registered: dict[str, Value] | None = None
+        ended = None
         try:
-            registered = (await self._take(task)).registered
+            ended = await self._take(task)
         finally:
-            outcome.set_result(registered)
+            outcome.set_result(ended)
 
     def _notify(self, task: Task) -> None:
         if task.notify is None:
@@ -188,17 +201,19 @@ class Walk:
     # What the engine does itself
 
     async def _meta(self, task: Task) -> None:
-        if not self._planner.holds(task):
-            return
         arguments = task.arguments
-        action = arguments.get("free_form") if isinstance(arguments, Mapping) else arguments
-        match str(action):
+        action = str(arguments.get("free_form") if isinstance(arguments, Mapping) else arguments)
+        holds = self._planner.holds(task)
+        if action in ("end_play", "end_batch"):
+            if holds:
+                self._batch.doom(Reach.PLAY if action == "end_play" else Reach.BATCH)
+            await self._batch.meet()
+        if not holds:
+            return
+        match action:
             case "noop":
                 pass
-            case "end_host":
-                raise EndOfHost
-            case "end_play" | "end_batch":
-                self._batch.abort()
+            case "end_host" | "end_play" | "end_batch":
                 raise EndOfHost
             case "clear_facts":
                 self._planner.variables.forget_facts()

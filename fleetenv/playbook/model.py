@@ -60,7 +60,7 @@ class Task:
     loop_form: str | None = None  # 'items' for `with_items`, ...; None for `loop`. See `loops.items`
     loop_control: LoopControl = field(default_factory=LoopControl)
     until: Value = None
-    retries: Value = 3
+    retries: Value = None  # None: 3, if there is `until`
     delay: Value = 5
     register: str | None = None
     notify: Value = None

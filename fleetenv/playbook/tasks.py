@@ -222,7 +222,7 @@ class TaskReader:
             loop_form=form,
             loop_control=_loop_control(written),
             until=written.get("until"),
-            retries=written.get("retries", 3),
+            retries=written.get("retries"),
             delay=written.get("delay", 5),
             register=None if register is None else str(register),
             listen=tuple(map(str, sequence(written.get("listen")))),

@@ -108,6 +108,8 @@ class FleetVariables(HostScopes):
     def set_hosts(self, *, every: list[str], left: list[str], batch: list[str]) -> None:
         """Say which hosts the present play is for, which of them are still in it, and which are in this batch."""
         remaining = [host for host in batch if host in set(left)]
+        for host in remaining:
+            self.of(host).outdate()
         self.shared.update(
             ansible_play_hosts_all=[*every],
             ansible_play_hosts=[*left],
@@ -178,6 +180,10 @@ class HostVariables:
         """Forget all facts, as `meta: clear_facts` does."""
         self.facts.clear()
         self._fact_names = {}
+        self.version += 1
+
+    def outdate(self) -> None:
+        """What was worked out with these variables no longer holds: those of the play have changed."""
         self.version += 1
 
     def begin_play(self) -> None:

@@ -52,6 +52,7 @@ def test_variables_that_a_task_will_register_are_no_mistake(project: Project) ->
               register: said
             - set_fact: {later: "{{ said.stdout }}"}
             - debug: {msg: "{{ later }}"}
+            - debug: {msg: "{{ {'inside': [said]} | to_json }} {{ [said] | to_yaml }}"}
             - assert: {that: later == 'hi'}
         """
     )
@@ -64,12 +65,15 @@ def test_variables_that_a_task_will_register_are_no_mistake(project: Project) ->
         (["-l", "nobody"], "nobody"),
         (["--json", "/nowhere/at/all.json"], "/nowhere/at"),
         (["-e", "novalue"], "key=value"),
+        (["--nonsense"], "unrecognized arguments: --nonsense; 'fleetenv apply --help'"),
+        (["-f", "none"], "'none' is not a number above 0"),
     ],
 )
 def test_bad_options(project: Project, words: list[str], expected: str) -> None:
     done = project.apply(*words, playbook=TOUCH)
     assert done.status == 1
     assert expected in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not (project.folder / "touched").exists()
 
 

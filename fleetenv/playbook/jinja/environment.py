@@ -235,6 +235,14 @@ def _first_undefined(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Undefine
     return None
 
 
+def _undefined_within(value: object) -> Undefined | None:
+    """Find what is undefined inside a value."""
+    if isinstance(value, Undefined):
+        return value
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return next((found for each in inner if (found := _undefined_within(each)) is not None), None)
+
+
 def _plain_all(args: Iterable[Any]) -> list[Any]:
     return [plain(each, strict=False) for each in args]
 
@@ -262,9 +270,16 @@ def _wrapped(function: Callable[..., Any], *, accept: bool) -> Callable[..., Any
             undefined = _first_undefined(args[first:], kwargs)
             if undefined is not None:
                 return undefined
-        values = [plain(each, strict=False) for each in args[first:]]
-        result = function(*args[:first], *values, **{key: plain(each, strict=False) for key, each in kwargs.items()})
-        return list(result) if isinstance(result, Iterator) else result
+        values = _plain_all(args[first:])
+        options = {key: plain(each, strict=False) for key, each in kwargs.items()}
+        try:
+            result = function(*args[:first], *values, **options)
+            return list(result) if isinstance(result, Iterator) else result
+        except Exception:
+            hidden = _undefined_within([*values, *options.values()])
+            if hidden is None:
+                raise
+            hidden.raise_it()  # what is undefined is the fault, not what the filter made of it
 
     if passed is not None:
         wrapper.jinja_pass_arg = passed  # type: ignore[attr-defined]  # how Jinja marks a function

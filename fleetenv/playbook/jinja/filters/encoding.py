@@ -51,9 +51,12 @@ _Dumper.add_representer(tuple, lambda dumper, items: dumper.represent_list(list(
 
 def to_yaml(value: Any, default_flow_style: bool | None = None, **options: Any) -> str:
     """Write YAML, inner containers in flow style."""
-    written: str = yaml.dump(
-        value, Dumper=_Dumper, allow_unicode=True, default_flow_style=default_flow_style, **options
-    )
+    try:
+        written: str = yaml.dump(
+            value, Dumper=_Dumper, allow_unicode=True, default_flow_style=default_flow_style, **options
+        )
+    except yaml.YAMLError as error:
+        raise InputError(f"to_yaml: {' '.join(map(str, error.args))}") from error
     return written
 
 
