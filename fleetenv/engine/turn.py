@@ -82,9 +82,12 @@ class Turns:
         """Tell that a task cannot be carried out, for what only this host's answers made wrong."""
         self._name(task, None)
         result = Result(Status.FAILED, HIDDEN if task.no_log else str(error))
-        status = Status.RESCUED if rescued else Status.FAILED
+        ignored = self._planner.says(task, task.ignore_errors)
+        status = Status.IGNORED if ignored else Status.RESCUED if rescued else Status.FAILED
         self._emit(TaskFinished(self._planner.host, self.current, status, msg=result.msg))
-        return Ended(result.registered(), changed=False, failed=True)
+        if task.register:
+            self._planner.variables.register(task.register, result.registered())
+        return Ended(result.registered(), changed=False, failed=not ignored)
 
     def take_over(self, task: Task, ended: Ended) -> None:
         """Know what a `run_once` task told on another host."""

@@ -33,7 +33,7 @@ def test_what_failed_once_failed_for_all(project: Project) -> None:
         """
     )
     assert done.status == 2
-    assert "b" not in project.report
+    assert project.report["b"]["tasks"] == []
 
 
 def test_a_fatal_task_is_done_on_all_hosts_and_ends_the_run(project: Project) -> None:
@@ -109,6 +109,24 @@ def test_end_batch_and_end_play_reach_as_far_as_they_say(project: Project) -> No
     assert project.apply(playbook=playbook.replace("END", "end_play")).status == 0
     assert project.messages("b") == {"before": "ab", **everywhere}
     assert project.messages("c") == everywhere
+
+
+def test_what_cannot_be_planned_with_a_hosts_answers_fails_as_any_task(project: Project) -> None:
+    done = project.apply(
+        playbook="""
+        - hosts: a
+          gather_facts: false
+          tasks:
+            - {command: echo folder, register: said, changed_when: false}
+            - name: wrong
+              file: {path: /nowhere, state: "{{ said.stdout }}"}
+              register: result
+              ignore_errors: true
+            - assert: {that: result is failed}
+        """
+    )
+    assert done.status == 0, done.stdout
+    assert project.statuses()["wrong"] == "ignored"
 
 
 def test_a_task_is_tried_again_for_its_retries_alone(project: Project) -> None:
