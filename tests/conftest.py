@@ -195,6 +195,12 @@ def web(request: pytest.FixtureRequest) -> WebFactory:
     return serve
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What fleetenv caches, py-rattler for hosts above all, is made once for a test run, and not in the user's home."""
+    os.environ["XDG_CACHE_HOME"] = str(_shared(tmp_path_factory) / "cache")
+
+
 @pytest.fixture(scope="session")
 def lab_channel(tmp_path_factory: pytest.TempPathFactory) -> LabChannel:
     """The lab's conda channel and pip index, built once for all workers of a test run."""

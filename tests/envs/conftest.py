@@ -6,21 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from fleetenv.lab.channel import LabChannel, build_channel
+from fleetenv.lab.channel import LabChannel
 from fleetenv.lab.installer import build_installer
 
 from .machine import Machine, Project, install
 
 
 @pytest.fixture(scope="session")
-def channel(tmp_path_factory: pytest.TempPathFactory) -> LabChannel:
-    return build_channel(tmp_path_factory.mktemp("lab"))
-
-
-@pytest.fixture(scope="session")
-def miniconda(channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def miniconda(lab_channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Miniconda as the lab's installer leaves it, to be installed for each host: it cannot be moved."""
-    return build_installer(channel, tmp_path_factory.mktemp("installer")).path
+    return build_installer(lab_channel, tmp_path_factory.mktemp("installer")).path
 
 
 @pytest.fixture(scope="module")
@@ -37,5 +32,5 @@ def machine(shared_machine: Machine) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def project(channel: LabChannel, tmp_path: Path) -> Project:
-    return Project(tmp_path, channel)
+def project(lab_channel: LabChannel, tmp_path: Path) -> Project:
+    return Project(tmp_path, lab_channel)

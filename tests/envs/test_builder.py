@@ -75,9 +75,9 @@ def remove(path: Path) -> None:
 def test_killed_at_any_moment_it_leaves_the_present_environment_and_the_next_run_converges(
     machine: Machine, project: Project, tmp_path: Path
 ) -> None:
-    project.lock("fleet-tensor=1.0", "pip", pip=("fleet-metrics",))
+    project.lock("fleet-tensor=1.0", pip=("fleet-metrics",))
     machine.apply(project.task(machine))
-    project.lock("fleet-tensor=2.0", "pip", pip=("fleet-metrics",))
+    project.lock("fleet-tensor=2.0", pip=("fleet-metrics",))
     task = project.task(machine)
     dice = random.Random(7)
     for attempt in range(8):
@@ -90,11 +90,11 @@ def test_killed_at_any_moment_it_leaves_the_present_environment_and_the_next_run
         version = machine.python("import fleet_tensor; print(fleet_tensor.__version__)")
         assert version == ("2.0" if not machine.diff(task) else "1.0"), attempt
         if version == "2.0":
-            project.lock(f"fleet-tensor={'1.0' if attempt % 2 else '1.1'}", "pip", pip=("fleet-metrics",))
+            project.lock(f"fleet-tensor={'1.0' if attempt % 2 else '1.1'}", pip=("fleet-metrics",))
             machine.apply(project.task(machine))
-            project.lock("fleet-tensor=1.0", "pip", pip=("fleet-metrics",))
+            project.lock("fleet-tensor=1.0", pip=("fleet-metrics",))
             machine.apply(project.task(machine))
-            project.lock("fleet-tensor=2.0", "pip", pip=("fleet-metrics",))
+            project.lock("fleet-tensor=2.0", pip=("fleet-metrics",))
             task = project.task(machine)
     machine.apply(task)
     assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)") == "2.0"

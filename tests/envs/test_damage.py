@@ -11,9 +11,9 @@ from .machine import Machine, Project
 
 
 @pytest.fixture(scope="module")
-def task(shared_machine: Machine, channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> LockedEnv:
+def task(shared_machine: Machine, lab_channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> LockedEnv:
     """One environment for all tests here: each damages it, and sees it mended."""
-    project = Project(tmp_path_factory.mktemp("project"), channel)
+    project = Project(tmp_path_factory.mktemp("project"), lab_channel)
     project.lock("fleet-text", "pip", pip=("fleet-plots",))
     task = project.task(shared_machine)
     shared_machine.apply(task)
@@ -39,7 +39,7 @@ def task(shared_machine: Machine, channel: LabChannel, tmp_path_factory: pytest.
     ],
 )
 def test_damage_by_hand_is_seen_and_mended(
-    shared_machine: Machine, channel: LabChannel, task: LockedEnv, damage: str, key: str
+    shared_machine: Machine, lab_channel: LabChannel, task: LockedEnv, damage: str, key: str
 ) -> None:
     machine = shared_machine
     assert not machine.diff(task)
@@ -48,7 +48,7 @@ def test_damage_by_hand_is_seen_and_mended(
         "env": machine.prefix / "envs" / "nlp_train",
         "site": site,
         "v": site.parent.name.removeprefix("python"),
-        "wheel": next(channel.simple_path.glob("fleet-tensor/*.whl")),
+        "wheel": next(lab_channel.simple_path.glob("fleet-tensor/*.whl")),
     }
     done = machine.sh(damage.format(**names))
     assert done.status == 0, done.error_text

@@ -29,14 +29,11 @@ def test_two_hosts_get_the_same_and_only_the_damaged_one_is_mended(
     project.spec("fleet-tensor", name="cv_detect")
 
     def apply(*words: str) -> dict[str, Any]:
-        done = fleetenv_cli(
-            "apply", site, "-i", fleet.inventory, "--json", "-", *words, env={"XDG_CACHE_HOME": str(cache)}
-        )
+        done = fleetenv_cli("apply", site, "-i", fleet.inventory, "--json", "-", *words)
         assert done.status == 0, done.stdout + done.stderr
         hosts: dict[str, Any] = json.loads(done.stdout)["hosts"]
         return hosts
 
-    cache = Path.home() / ".cache"  # py-rattler is packed there once, not for each test
     refused = fleetenv_cli("apply", site, "-i", fleet.inventory)
     assert refused.status == 1
     assert "nlp_train.yml has no lock; run 'fleetenv lock " in refused.stderr

@@ -36,9 +36,7 @@ SPEC = """\
 name: {name}
 channels: [{channel}]
 dependencies:
-  - python
-  - pip
-  - {package}
+{packages}
 """
 
 
@@ -54,11 +52,12 @@ class Site:
     variables: dict[str, Any]
     report: dict[str, Any] = field(default_factory=dict)
 
-    def write_spec(self, name: str, package: str) -> None:
-        """Write a spec and its lock."""
+    def write_spec(self, name: str, *packages: str) -> None:
+        """Write a spec of Python and these packages, and its lock."""
         spec = self.folder / f"envs/{name}.yml"
         spec.parent.mkdir(exist_ok=True)
-        spec.write_text(SPEC.format(name=name, channel=self.channel, package=package))
+        listed = "\n".join(f"  - {package}" for package in ("python", *packages))
+        spec.write_text(SPEC.format(name=name, channel=self.channel, packages=listed))
         locked = self.cli("lock", spec, "--platform", "linux-64", cwd=self.folder)
         assert locked.status == 0, locked.stderr
 
@@ -103,7 +102,7 @@ def site(tmp_path, fleetenv_cli, web, lab_channel, lab_installer):
         made = Site(tmp_path, fleetenv_cli, fleet, channel, index, variables)
         (tmp_path / "site.yml").write_text(PLAYBOOK)
         made.write_spec("nlp", "fleet-text =1.0")
-        made.write_spec("vision", "fleet-data =1.2")
+        made.write_spec("vision", "pip", "fleet-data =1.2")
         return made
 
     return make
