@@ -149,9 +149,8 @@ async def test_no_file_is_made_for_a_script(connection: Connection, tmp_path: Pa
     assert (await connection.talk([Run("cat", stdin=b"x" * 300_000), Run("ls -A /tmp ~")]))[1].stdout == before
 
 
+@pytest.mark.parametrize("settings", ["asyncssh", "fabric"], indirect=True)  # a local shell has no connection
 async def test_a_killed_connection_is_told(settings: Settings) -> None:
-    if settings.transport == "local":
-        pytest.skip("a local shell has no connection")
     async with await connect(settings) as connection:
         with pytest.raises(Unreachable, match=r"connection was lost"):
             await connection.talk([Run("kill -9 $(ps -o ppid= -p $$)")])

@@ -247,9 +247,8 @@ async def test_through_a_jump_host(settings: Settings, sshd: Sshd, account: Acco
         stop_sshd(bastion)
 
 
+@pytest.mark.parametrize("settings", ["asyncssh"], indirect=True)  # paramiko connects anew for each host
 async def test_hosts_share_the_connection_to_their_jump_host(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
-    if settings.transport == "fabric":
-        pytest.skip("paramiko connects to a jump host once for each host behind it")
     first, second = (start_sshd(tmp_path / name, "LogLevel VERBOSE") for name in ("first", "second"))
     try:
         key = (sshd.folder / "authorized_keys").read_text()
@@ -342,11 +341,11 @@ async def test_a_login_without_a_usable_shell(
             await connection.talk([Run("echo mine")])
 
 
-@pytest.mark.parametrize("shell", ["bash", "dash", "csh", "tcsh", "zsh", "fish", "ksh"])
-async def test_any_login_shell_will_do(settings: Settings, plain_account: Account, shell: str) -> None:
-    path = Path("/bin") / shell
-    if not path.exists():
-        pytest.skip(f"{shell} is not installed")
+SHELLS = [Path("/bin") / name for name in ("bash", "dash", "csh", "tcsh", "zsh", "fish", "ksh")]
+
+
+@pytest.mark.parametrize("path", [path for path in SHELLS if path.exists()], ids=lambda path: path.name)
+async def test_any_login_shell_will_do(settings: Settings, plain_account: Account, path: Path) -> None:
     subprocess.run(["usermod", "-s", str(path), plain_account.name], check=True)
     try:
         async with await connect(replace(settings, user=plain_account.name)) as connection:

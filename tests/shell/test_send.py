@@ -77,9 +77,8 @@ async def test_a_cut_transfer_is_resumed(settings: Settings, source: Path, targe
     assert target.read_bytes() == source.read_bytes()
 
 
+@pytest.mark.parametrize("settings", ["asyncssh", "fabric"], indirect=True)  # a local shell has no connection
 async def test_a_small_file_that_is_cut_is_not_put_in_place(settings: Settings, target: Path) -> None:
-    if settings.transport == "local":
-        pytest.skip("a local shell has no connection")
     target.write_text("old")
     async with await connect(settings) as connection:
         (answer,) = await connection.talk([Run("ps -o ppid= -p $$")])
