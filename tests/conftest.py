@@ -114,7 +114,7 @@ class CommandLine:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         stdin: str = "",
-        timeout: float = 120,
+        timeout: float = 300,
     ) -> Finished:
         """Run `fleetenv WORDS...` to its end in `timeout` seconds, from the home unless `cwd` is given."""
         done = subprocess.run(

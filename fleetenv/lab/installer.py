@@ -13,7 +13,8 @@ import os
 import re
 import sys
 import tempfile
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleetenv.errors import FleetenvError
@@ -49,9 +50,19 @@ class Installer:
 
 
 def installer_for_tests(channel: LabChannel, folder: Path) -> Installer:
-    """Return the real installer that FLEETENV_TEST_MINICONDA names, so that tests run with it; else the lab's own."""
+    """Return the real installer that FLEETENV_TEST_MINICONDA names, so that tests run with it; else the lab's own.
+
+    The real one is linked into `folder` under the name that Anaconda gave it, whatever it is called here.
+    """
     real = os.environ.get("FLEETENV_TEST_MINICONDA")
-    return Installer.read(Path(real).resolve()) if real else build_installer(channel, folder)
+    if not real:
+        return build_installer(channel, folder)
+    installer = Installer.read(Path(real).resolve())
+    path = folder.resolve() / f"Miniconda3-{installer.version}-{_SYSTEMS[channel.subdir]}.sh"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # another worker of the same test run
+        path.symlink_to(installer.path)
+    return replace(installer, path=path)
 
 
 def build_installer(channel: LabChannel, folder: Path, conda_version: str = DEFAULT_VERSION) -> Installer:

@@ -30,18 +30,21 @@ if __name__ == '__main__':
 
 
 def main() -> None:
-    """Link all packages; on an existing prefix the older versions of them are taken out first."""
+    """Link all packages; what is recorded as linked already is passed over, other versions are taken out first."""
     prefix, installer = Path(sys.argv[1]), sys.argv[2]
     packages = [prefix / "pkgs" / name for name in sys.argv[3:]]
     offered = {record["name"]: (record, folder) for folder in packages for record in [_record(folder)]}
     meta = prefix / "conda-meta"
     meta.mkdir(exist_ok=True)
-    removed = [path for path in sorted(meta.glob("*.json")) if _read(path)["name"] in offered]
-    gone = [_unlink(prefix, path) for path in removed]
+    recorded = [(path, _read(path)) for path in sorted(meta.glob("*.json"))]
+    names = {record["url"]: name for name, (record, _) in offered.items()}
+    kept = {names.get(each["url"]) for _, each in recorded}
+    gone = [_unlink(prefix, path) for path, each in recorded if each["name"] in offered.keys() - kept]
     python = "python" + ".".join(offered["python"][0]["version"].split(".")[:2])
-    for record, folder in offered.values():
+    linked = [offered[name] for name in offered if name not in kept]
+    for record, folder in linked:
         _link(prefix, folder, record, python)
-    _write_history(prefix, installer, gone, [record for record, _ in offered.values()])
+    _write_history(prefix, installer, offered["conda"][0]["version"], gone, [record for record, _ in linked])
     _register(prefix)
 
 
@@ -108,11 +111,10 @@ def _place(source: Path, target: Path, entry: dict[str, Any], prefix: str) -> di
     return {"sha256_in_prefix": entry["sha256"]}
 
 
-def _write_history(prefix: Path, installer: str, gone: list[Any], linked: list[Any]) -> None:
+def _write_history(prefix: Path, installer: str, conda: str, gone: list[Any], linked: list[Any]) -> None:
     def names(sign: str, records: list[Any]) -> list[str]:
         return [f"{sign}lab/{each['subdir']}::{each['name']}-{each['version']}-{each['build']}" for each in records]
 
-    conda = next(record["version"] for record in linked if record["name"] == "conda")
     lines = [time.strftime("==> %Y-%m-%d %H:%M:%S <=="), f"# cmd: {installer}", f"# conda version: {conda}"]
     lines += [*names("-", gone), *names("+", linked), f"# update specs: {[record['name'] for record in linked]}", ""]
     with (prefix / "conda-meta" / "history").open("a") as history:  # last: it marks an environment

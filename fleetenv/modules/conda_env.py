@@ -32,6 +32,13 @@ from fleetenv.state import Diff
 class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keep a named conda environment exactly as the lock of its spec says.
 
+    ```yaml
+    - conda_env: {spec: nlp_train.yml, prefix: /opt/miniconda3}
+    - conda_env: {spec: "{{ item }}.yml", prefix: /opt/miniconda3, mirrors: [tuna, official], keep: 3}
+      loop: "{{ conda_envs }}"
+    - conda_env: {environment: nlp_summarization_2023q2, prefix: /opt/miniconda3, state: absent}
+    ```
+
     The lock (`envs/NAME.lock`, made by `fleetenv lock`) holds every package's URL and hash; hosts never solve. Any
     difference (a package added, removed or overwritten by hand, a file touched, another lock) is mended by building a
     new generation beside the present one and switching to it when it works. Running jobs keep the one they have.

@@ -20,6 +20,16 @@ from fleetenv.state import UNSET, Diff
 class Condarc(StateModule[FileState], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Write a `.condarc`: channels, their mirrors, and conda's other settings.
 
+    ```yaml
+    - condarc: {path: /opt/miniconda3/.condarc, mirror: tuna, channels: [conda-forge], channel_priority: strict}
+    - condarc:
+        path: /etc/conda/.condarc
+        mirror: http://mirror.lab/anaconda
+        channels: [lab, conda-forge]
+        custom_channels: {lab: http://mirror.lab/own}
+        extra: {auto_update_conda: false}
+    ```
+
     The file is what the task says, and nothing else: nothing is merged into what is there. conda reads, weakest
     first, `/etc/conda/.condarc`, `PREFIX/.condarc` and `~/.condarc`. Settings that conda does not know, and channels
     that cannot be, are refused before any host is touched. Channel URLs that hold a password or a token belong into a

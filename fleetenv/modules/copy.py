@@ -23,7 +23,7 @@ class Copy(Module, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ```yaml
     - copy: {src: limits.conf, dest: /etc/security/limits.d/50-gpu.conf, mode: "0644"}
-    - copy: {content: "{{ motd }}\\n", dest: /etc/motd}
+    - copy: {content: "{{ motd }}\n", dest: /etc/motd}
     - copy: {src: sudoers, dest: /etc/sudoers.d/gpu, mode: "0440", validate: "visudo -cf %s"}
     ```
     """

@@ -48,6 +48,12 @@ _Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,5}$")]
 class GpuDriver(StateModule[DriverState], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Verify the NVIDIA driver and the GPUs of a host.
 
+    ```yaml
+    - gpu_driver: {min_version: "535.104", count: 8, model: A100}
+    - gpu_driver: {version: "550", required: false}
+      register: gpus
+    ```
+
     It changes nothing: a driver is installed with the site's own means, and with a reboot. Where a host is not as
     the task says, the task fails with one line that says what is wrong and what to do. `register` and facts get what
     was seen: `fleetenv_gpus`, `fleetenv_gpu_count`, `fleetenv_gpu_driver`, `fleetenv_gpu_cuda`,

@@ -98,9 +98,10 @@ class Generations:
         return sorted(found)
 
     def begin(self, digest: str) -> Path:
-        """Make the folder of a new generation, leaving one number free for a folder made by hand."""
+        """Make the folder of a new generation; a folder made by hand that is to go aside gets the number before it."""
         newest = max((number for number, _ in self.numbered()), default=0)
-        number = newest + (1 if self.current() else 2)
+        by_hand = self.link.exists() and not self.link.is_symlink()
+        number = newest + (2 if by_hand else 1)
         path = self.folder / f"{number:04d}-{digest[:12]}"
         path.mkdir()
         return path

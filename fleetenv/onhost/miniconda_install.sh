@@ -126,11 +126,19 @@ case $(head -n 1 "$file") in *bash*) if command -v bash >/dev/null; then shell=b
 watch install 9>&- &
 watcher=$!
 trap 'kill $watcher 2>/dev/null' EXIT
-if ! $shell "$file" -b -u -p "$p" >"$here/log" 2>&1 </dev/null; then
-  fail "the installer failed: $(tail -n 3 "$here/log" | tr '\n' ' ')"
+install() {
+  if ! $shell "$file" -b -u -p "$p" >"$here/log" 2>&1 </dev/null; then
+    fail "the installer failed: $(tail -n 3 "$here/log" | tr '\n' ' ')"
+  fi
+}
+works() { "$p/bin/python" -I -c '' && "$p/bin/conda" --version >/dev/null; }
+install
+# It passes over what conda-meta says is there already. Where that is not true, all of it is put in place anew.
+if ! works 2>/dev/null; then
+  rm -f "$p"/conda-meta/*.json
+  install
+  works || fail "the installed Python or conda does not start"
 fi
-"$p/bin/python" -I -c '' || fail "the installed Python does not start"
-"$p/bin/conda" --version >/dev/null || fail "the installed conda does not start"
 if [ "$terms" = accept ]; then accept_terms "$p" || exit 1; fi
 if [ -n "$owner" ]; then chown -R -- "$owner" "$p" || exit 1; fi
 mv -f "$here/started" "$here/finished" || exit 1

@@ -28,10 +28,8 @@ def test_a_fleet_is_provisioned_from_its_mirrors(
     fleet = namespace_fleet(3)
     served = web(installer.path.parent, address=fleet.gateway)
     dead = f"http://{fleet.gateway}:9/miniconda"
-    name = installer.path.name.replace("x86_64", "{arch}").replace("aarch64", "{arch}")
-    version = name.removeprefix("Miniconda3-").removesuffix("-Linux-{arch}.sh")
     mirrors = [dead, served.url(address=fleet.gateway)]
-    site = write_site(tmp_path, installer=version, mirrors=mirrors, sha256=installer.sha256)
+    site = write_site(tmp_path, installer=installer.version, mirrors=mirrors, sha256=installer.sha256)
     first = fleetenv_cli("apply", site, "-i", fleet.inventory)
     assert first.status == 0, first.stdout + first.stderr
     for host in fleet.hosts:

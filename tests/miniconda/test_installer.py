@@ -40,7 +40,9 @@ def test_an_installation_works_at_its_prefix(prefix: Path, installer: Installer,
     assert (prefix / "conda-meta/history").is_file()
 
 
-def test_records_are_conda_s_and_their_hashes_are_right(prefix: Path) -> None:
+def test_records_are_conda_s_and_their_hashes_are_right(lab: Installer, tmp_path: Path) -> None:
+    prefix = tmp_path / "miniconda3"
+    assert run(tmp_path, "sh", lab.path, "-b", "-p", prefix).returncode == 0
     names = set()
     for path in (prefix / "conda-meta").glob("*.json"):
         record = rattler.PrefixRecord.from_path(path)

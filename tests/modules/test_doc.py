@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from fleetenv.modules import registry
 from fleetenv.modules.documentation import documentation
@@ -16,8 +17,15 @@ def test_every_module_and_argument_is_explained(name: str) -> None:
     module = registry.load(name)
     said = documentation(module)
     assert said.summary
-    assert said.example or name in {"meta", "conda_env", "condarc", "gpu_driver"}
+    assert said.example or name == "meta"
     assert [each for each in registry.arguments_of(name) if not said.arguments.get(each)] == []
+
+
+@pytest.mark.parametrize("name", ["miniconda", "condarc", "conda_env", "gpu_driver"])
+def test_the_tasks_of_an_example_are_tasks(name: str) -> None:
+    module = registry.load(name)
+    for task in yaml.safe_load(documentation(module).example):
+        module.from_arguments(task[name] if name != "miniconda" else task[name] | {"sha256": "0" * 64})
 
 
 @pytest.mark.parametrize("name", registry.MODULES)

@@ -69,13 +69,13 @@ class Site:
         """Apply the playbook; afterwards `report` holds the JSON's hosts."""
         path = self.folder / "report.json"
         path.unlink(missing_ok=True)
-        done = self.cli(*self.words("apply", "--json", str(path), *more), cwd=self.folder, timeout=300)
+        done = self.cli(*self.words("apply", "--json", str(path), *more), cwd=self.folder, timeout=600)
         self.report = json.loads(path.read_text())["hosts"] if path.exists() else {}
         return done
 
     def drift(self) -> tuple[int, dict[str, Any]]:
         """Look for drift, and return the exit status and the JSON report."""
-        done = self.cli(*self.words("drift", "--format", "json"), cwd=self.folder, timeout=300)
+        done = self.cli(*self.words("drift", "--format", "json"), cwd=self.folder, timeout=600)
         return done.status, json.loads(done.stdout)
 
     def counts(self, what: str) -> dict[str, int]:

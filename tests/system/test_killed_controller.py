@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fleetenv.lab.installer import build_installer
 from fleetenv.lab.nvidia_smi import A100
 
 pytestmark = [pytest.mark.root, pytest.mark.sshd]
@@ -16,10 +17,11 @@ pytestmark = [pytest.mark.root, pytest.mark.sshd]
 TIMES = 20
 
 
-def test_whatever_moment_the_controller_dies_the_next_run_converges(namespace_fleet, site):
+def test_whatever_moment_the_controller_dies_the_next_run_converges(namespace_fleet, site, lab_channel, tmp_path):
     fleet = namespace_fleet(TIMES + 2, gpus=A100)
     here = site(fleet)
-    here.variables["environments"] = ["nlp"]
+    installer = build_installer(lab_channel, tmp_path)  # never the real one: 22 of it do not fit into memory
+    here.variables |= {"installer": str(installer.path), "installer_sha256": installer.sha256, "environments": ["nlp"]}
     seed = random.randrange(1 << 32)
     moments = random.Random(seed)
 
