@@ -45,6 +45,10 @@ class InputError(FleetenvError):
         return f"{where}{self.message}{hint}"
 
 
+class MissingFile(InputError):
+    """A file of the controller's is not there (yet: a task may be about to make it)."""
+
+
 class HostError(FleetenvError):
     """A fault of one host."""
 

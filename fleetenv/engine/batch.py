@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 
 from fleetenv.engine.dialogue import Dialogue
+from fleetenv.engine.forks import Forks
 from fleetenv.engine.turn import Ended
 from fleetenv.playbook import Included
 from fleetenv.playbook.model import Play, Task
@@ -34,17 +35,17 @@ class Batch:
         max_fail_percentage: float | None,
         dialogue: Callable[[str], Dialogue],
         include: Include,
-        forks: int,
+        forks: Forks,
     ) -> None:
         self.play = play
         self.hosts = tuple(hosts)
         self.lost: set[str] = set()  # hosts that failed, or cannot be reached
         self.aborted: Reach | None = None
-        self.turns = asyncio.Semaphore(forks)
         self.dialogue = dialogue
         self.include = include
+        self._forks = forks
         self._max_fail_percentage = max_fail_percentage
-        self._once: dict[int, asyncio.Future[Ended | None]] = {}
+        self._once: dict[Task, asyncio.Future[Ended | None]] = {}
         self._doom: Reach | None = None
         self._walking = len(self.hosts)
         self._waiting: list[asyncio.Future[None]] = []
@@ -65,11 +66,10 @@ class Batch:
         self.aborted = self.aborted or reach
 
     def once(self, task: Task) -> tuple[bool, asyncio.Future[Ended | None]]:
-        """Return whether the caller is to do a `run_once` task, and where its result is left (None: it failed)."""
-        if id(task) in self._once:
-            return False, self._once[id(task)]
-        outcome = asyncio.get_running_loop().create_future()
-        self._once[id(task)] = outcome
+        """Return whether the caller is to do a `run_once` task, and where its end is told (None: it failed)."""
+        if task in self._once:
+            return False, self._once[task]
+        outcome = self._once[task] = asyncio.get_running_loop().create_future()
         return True, outcome
 
     @property
@@ -77,16 +77,16 @@ class Batch:
         """Whether every task may end the run, so that no host may be ahead of the others."""
         return self._max_fail_percentage is not None
 
-    async def meet(self) -> None:
+    async def meet(self, host: str) -> None:
         """Wait until no host of the batch is at work; meanwhile others may have this one's turn."""
         met = asyncio.get_running_loop().create_future()
         self._waiting.append(met)
         self._go_on_together()
-        self.turns.release()
+        self._forks.end(host)
         try:
             await met
         finally:
-            await self.turns.acquire()
+            await self._forks.begin(host)
 
     def leave(self) -> None:
         """A host has ended its walk: nobody waits for it."""

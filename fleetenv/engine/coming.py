@@ -13,26 +13,31 @@ _ALWAYS = frozenset({"hostvars", "vars"})  # what they lead to is another host's
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """Names that tasks register or set; `anything` when a task reads variables from a file that is not known yet."""
+    """Names that tasks register or set; `anything` when a task reads variables from a file that is not known yet.
 
-    names: frozenset[str]
-    anything: bool
+    `files`: tasks are delegated, and may make files on the controller that later ones need.
+    """
+
+    names: frozenset[str] = frozenset()
+    anything: bool = False
+    files: bool = False
 
     @classmethod
     def of(cls, tasks: Iterable[Task]) -> Coming:
         """Collect the names from tasks."""
         names: set[str] = set()
-        anything = False
+        anything = files = False
         for task in tasks:
             if task.register:
                 names.add(task.register)
             if task.module == "set_fact" and isinstance(task.arguments, Mapping):
                 names.update(task.arguments)
             anything = anything or task.module in ("include_vars", "include_tasks", "include_role")
-        return cls(frozenset(names), anything)
+            files = files or task.delegate_to is not None
+        return cls(frozenset(names), anything, files)
 
     def __contains__(self, name: object) -> bool:
         return self.anything or name in self.names or name in _ALWAYS or str(name).startswith(_FACTS)
 
     def __or__(self, other: Coming) -> Coming:
-        return Coming(self.names | other.names, self.anything or other.anything)
+        return Coming(self.names | other.names, self.anything or other.anything, self.files or other.files)

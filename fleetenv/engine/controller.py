@@ -7,16 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fleetenv.errors import InputError
+from fleetenv.errors import InputError, MissingFile
 from fleetenv.playbook import Templates
 from fleetenv.playbook.model import Task
 from fleetenv.source import Value
 
 
 class Memory:
-    """What was worked out once in this run, and is the same for every host."""
+    """What was worked out once in this run, and is the same for every host.
+
+    Attributes:
+        changes: how often tasks may have changed something on the controller itself.
+    """
 
     def __init__(self) -> None:
+        self.changes = 0
         self._made: dict[object, Any] = {}
 
     def remember(self, key: object, make: Callable[[], Any]) -> Any:
@@ -54,7 +59,7 @@ class TaskController:
             if place.exists():
                 return place
         tried = ", ".join(str(place) for place in dict.fromkeys(places))
-        raise InputError(
+        raise MissingFile(
             f"there is no file '{path}'",
             location=getattr(path, "location", None) or self.task.location,
             hint=None if wanted.is_absolute() else f"looked for {tried}",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from fleetenv.errors import HostError, TaskFailed
+from fleetenv.errors import HostError, TaskFailed, Unreachable
 from fleetenv.remote import Completed, Lookup, Probe, Run, Step, sh
 from fleetenv.shell import Become, Connection
 
@@ -26,7 +26,7 @@ class Account:
     """Under whose account and with which environment variables something is said."""
 
     become: Become | None = None
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # its values may be secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Dialogue:
         self._connection: Connection | None = None
         self._answers: dict[Asked, Any] = {}
         self._turn = asyncio.Lock()  # tasks that other hosts delegate here wait for their turn
+        self._steps = 0
+        self._lost = False  # there is no use in saying more over this connection
         self._past_round_trips = 0
 
     @property
@@ -82,13 +84,19 @@ class Dialogue:
         return self._connection is not None
 
     @property
+    def is_idle(self) -> bool:
+        """Whether there is a connection, over which nothing is being said now."""
+        return self.is_open and not self._turn.locked()
+
+    @property
+    def changes(self) -> int:
+        """How often steps were begun so far: if it has grown, something may have changed."""
+        return self._steps
+
+    @property
     def round_trips(self) -> int:
         """Messages sent so far."""
         return self._past_round_trips + (self._connection.round_trips if self._connection else 0)
-
-    def knows(self, asked: Asked) -> bool:
-        """Whether the answer is there already, and still holds."""
-        return asked in self._answers
 
     def forget(self) -> None:
         """Let no earlier answer hold any longer."""
@@ -101,9 +109,10 @@ class Dialogue:
             TaskFailed: the host's answer cannot be understood.
             Unreachable: the connection cannot be made, or is lost.
         """
-        if asked not in self._answers:
-            await self._ask([asked, *(each for each in early if each not in self._answers)], timeout)
-        answer = self._answers[asked]
+        async with self._turn:
+            if asked not in self._answers:
+                await self._ask([asked, *(each for each in early if each not in self._answers)], timeout)
+            answer = self._answers[asked]
         if isinstance(answer, HostError):
             raise answer
         return answer
@@ -118,22 +127,24 @@ class Dialogue:
         timeout: float | None = None,
     ) -> list[Completed]:
         """Carry out steps in order, up to the first that fails; then ask questions, in the same message if possible."""
-        self.forget()
         along = _batches(each for each in then if each.account.become == account.become)
         message = [*(_within(step, account) for step in steps), *(batch.run for batch in along)]
-        results = await self._talk(message, account, progress, timeout)
-        done, answers = results[: len(steps)], results[len(steps) :]
-        for batch, completed in zip(along, answers, strict=False):
-            self._answers.update(batch.answers(completed))
-        if len(results) == len(message):
-            await self._ask([each for each in then if each.account.become != account.become], timeout)
+        async with self._turn:
+            self._steps += 1
+            self.forget()
+            results = await self._talk(message, account, progress, timeout)
+            done, answers = results[: len(steps)], results[len(steps) :]
+            for batch, completed in zip(along, answers, strict=False):
+                self._answers.update(batch.answers(completed))
+            if len(results) == len(message):
+                await self._ask([each for each in then if each.account.become != account.become], timeout)
         return done
 
     async def close(self) -> None:
-        """End the connection; a later question opens a new one."""
+        """End the connection, whatever is being said; a later question opens a new one."""
         if self._connection is not None:
             self._past_round_trips += self._connection.round_trips
-            connection, self._connection = self._connection, None
+            connection, self._connection, self._lost = self._connection, None, False
             await connection.close()
         self.forget()
 
@@ -150,10 +161,15 @@ class Dialogue:
     async def _talk(
         self, message: Sequence[Step], account: Account, progress: OnProgress | None, timeout: float | None
     ) -> list[Completed]:
-        async with self._turn:
-            if self._connection is None:
-                self._connection = await self._connect()
+        if self._lost:
+            await self.close()
+        if self._connection is None:
+            self._connection = await self._connect()
+        try:
             return await self._connection.talk(message, become=account.become, progress=progress, timeout=timeout)
+        except Unreachable:
+            self._lost = True
+            raise
 
 
 def _within(step: Step, account: Account) -> Step:

@@ -15,6 +15,7 @@ from fleetenv.engine.check import check_arguments, check_notified
 from fleetenv.engine.coming import Coming
 from fleetenv.engine.controller import Memory
 from fleetenv.engine.dialogue import Dialogue
+from fleetenv.engine.forks import Forks
 from fleetenv.engine.lookahead import linear
 from fleetenv.engine.options import Options
 from fleetenv.engine.plan import Planner
@@ -70,7 +71,8 @@ class Fleet:
         )
         self._memory = Memory()
         self._dialogues: dict[str, Dialogue] = {}
-        self._busy: set[str] = set()
+        self._delegates: dict[str, Settings] = {}
+        self._forks = Forks(options.forks, self._dialogues)
         self._gone: set[str] = set()  # hosts that failed or cannot be reached: later plays go on without them
 
     def choose(self) -> None:
@@ -88,7 +90,7 @@ class Fleet:
             InputError: the playbook, the inventory, or what they name is wrong.
         """
         self.choose()
-        coming = Coming(frozenset(), anything=False)
+        coming = Coming()
         for stage in self.stages:
             tasks = [*linear(stage.entries), *stage.play.handlers]
             coming |= Coming.of(tasks)
@@ -136,7 +138,11 @@ class Fleet:
         )
         if host not in self._dialogues:
             self._dialogues[host] = Dialogue(partial(self._connect, settings))
-        return Planner(host, play, variables, self._templates, self._memory, self._options, settings)
+
+        def settings_of(name: str) -> Settings:
+            return settings if name == host else self._settings_of(name)
+
+        return Planner(host, play, variables, self._templates, self._memory, self._options, settings_of)
 
     def _gathers_facts(self, play: Play) -> bool:
         wanted = self._templates.render(play.gather_facts, self._options.extra_vars)
@@ -179,22 +185,10 @@ class Fleet:
         return True
 
     async def _walk(self, stage: Stage, batch: Batch, host: str) -> None:
-        async with batch.turns:
+        async with self._forks.turn(host):
             dialogue = self._dialogues[host]
-            if not dialogue.is_open:
-                await self._make_room()
-            self._busy.add(host)
-            try:
-                await Walk(stage.planners[host], dialogue, batch, self._options, self._emit).run(stage.entries)
-            finally:
-                self._busy.discard(host)
-
-    async def _make_room(self) -> None:
-        """Keep no more connections open than hosts may be at work."""
-        idle = [each for host, each in self._dialogues.items() if each.is_open and host not in self._busy]
-        surplus = len(idle) + len(self._busy) + 1 - self._options.forks
-        for dialogue in idle[: max(surplus, 0)]:
-            await dialogue.close()
+            dialogue.forget()  # what other plays, and hosts that share files with this one, have done meanwhile
+            await Walk(stage.planners[host], dialogue, batch, self._options, self._emit).run(stage.entries)
 
     def _batch(self, stage: Stage, hosts: Sequence[str]) -> Batch:
         percentage = self._templates.render(stage.play.max_fail_percentage, self._options.extra_vars)
@@ -205,16 +199,21 @@ class Fleet:
             limit,
             self._dialogue,
             partial(self._playbook.include, only=self._options.tags, skip=self._options.skip_tags),
-            self._options.forks,
+            self._forks,
         )
 
     def _dialogue(self, host: str) -> Dialogue:
         """Return the dialogue with a host that a task is delegated to: in the play, the inventory, or neither."""
         if host not in self._dialogues:
-            variables = self._variables.of(host).scope(None, None)
-            settings = Settings.from_variables(host, _connection_variables(variables), self._defaults)
-            self._dialogues[host] = Dialogue(partial(self._connect, settings))
+            self._dialogues[host] = Dialogue(partial(self._connect, self._settings_of(host)))
         return self._dialogues[host]
+
+    def _settings_of(self, host: str) -> Settings:
+        """Return how to reach a host that a task is delegated to, by its own variables alone."""
+        if host not in self._delegates:
+            variables = self._variables.of(host).scope(None, None)
+            self._delegates[host] = Settings.from_variables(host, _connection_variables(variables), self._defaults)
+        return self._delegates[host]
 
 
 def _connection_variables(scope: Mapping[str, Value], play: Play | None = None) -> dict[str, Value]:

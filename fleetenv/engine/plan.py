@@ -6,7 +6,7 @@ early, and the task is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from fleetenv.engine.coming import Coming
 from fleetenv.engine.controller import Memory, TaskController
 from fleetenv.engine.dialogue import Account, Asked
 from fleetenv.engine.options import Options
-from fleetenv.errors import InputError
+from fleetenv.errors import InputError, MissingFile
 from fleetenv.modules import registry
 from fleetenv.modules.base import ControllerModule, Module, StateModule
 from fleetenv.playbook import HostVariables, Templates, UndefinedVariable, loops
@@ -54,16 +54,16 @@ class Planner:
         templates: Templates,
         memory: Memory,
         options: Options,
-        settings: Settings,
+        settings_of: Callable[[str], Settings],
     ) -> None:
         self.host = host
         self.play = play
         self.variables = variables
-        self.settings = settings
+        self._settings = settings_of  # by the name of any host; tasks may be delegated
         self._templates = templates
         self._memory = memory
         self._options = options
-        self._plans: dict[int, tuple[int, list[Item]]] = {}
+        self._plans: dict[Task, tuple[tuple[int, int], list[Item]]] = {}
 
     def items(self, task: Task) -> list[Item]:
         """Plan every item of a task; a task without a loop is one item.
@@ -71,11 +71,24 @@ class Planner:
         Raises:
             InputError: a template, a condition or an argument is wrong, with the variables that there are now.
         """
-        version, items = self._plans.get(id(task), (-1, []))
-        if version != self.variables.version:
+        version = self.version
+        known, items = self._plans.get(task, (None, []))
+        if known != version:
+            before = self._templates.fleeting
             items = [self.item(task, local, label) for local, label in self._turns(task)]
-            self._plans[id(task)] = (self.variables.version, items)
+            if self._templates.fleeting == before:
+                self._plans[task] = (version, items)
         return items
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """What was planned holds as long as this stays: neither variables nor the controller's files have changed."""
+        return self.variables.version, self._memory.changes
+
+    def note_steps(self, delegate_to: str | None) -> None:
+        """There were steps on a host: if that is the controller itself, its files may be others now."""
+        if self._settings_of(delegate_to).transport == "local":
+            self._memory.changes += 1
 
     def item(self, task: Task, local: Mapping[str, Value], label: str | None) -> Item:
         """Plan one item anew."""
@@ -84,12 +97,13 @@ class Planner:
         controller = TaskController(
             self.host, check_mode, self._options.relock, scope, task, self._templates, self._memory
         )
-        account = Account(self._become(task, scope), self._environment(task, scope))
         no_log = self.flag(task.no_log, scope)
-        delegate_to = self._delegate(task, scope)
         for condition in task.when:
             if not self._templates.condition(condition, scope):
-                return Item(task, local, label, scope, None, None, account, controller, str(condition), no_log)
+                return Item(task, local, label, scope, None, None, Account(), controller, str(condition), no_log)
+        delegate_to = self._delegate(task, scope)
+        become = self._become(task, scope, self._settings_of(delegate_to))
+        account = Account(become, self._environment(task, scope))
         module = self._module(task, scope, controller)
         asked = Asked(account, module.observe()) if isinstance(module, StateModule) else None
         return Item(task, local, label, scope, module, asked, account, controller, "", no_log, delegate_to)
@@ -128,6 +142,9 @@ class Planner:
                     self.items(task)
                 except UndefinedVariable as error:
                     if error.name is not None and error.name not in coming:
+                        raise
+                except MissingFile:
+                    if not coming.files:
                         raise
 
     def render(self, value: Value, scope: Mapping[str, Value]) -> Value:
@@ -202,11 +219,15 @@ class Planner:
                 arguments |= rendered
         return registry.build(task.module, arguments, task.location).resolve(controller)
 
-    def _become(self, task: Task, scope: Mapping[str, Value]) -> Become | None:
+    def _settings_of(self, delegate_to: str | None) -> Settings:
+        return self._settings(delegate_to or self.host)
+
+    def _become(self, task: Task, scope: Mapping[str, Value], settings: Settings) -> Become | None:
+        """Return whom to become on the host that does it: with its own password, never with another host's."""
         become = None if task.become is None else self.flag(task.become, scope)
         user, method = (self._templates.render(each, scope) for each in (task.become_user, task.become_method))
-        chosen = self.settings.becoming(become, str(user) if user else None, str(method) if method else None)
-        return None if chosen is None or chosen.user == self.settings.user else chosen
+        chosen = settings.becoming(become, str(user) if user else None, str(method) if method else None)
+        return None if chosen is None or chosen.user == settings.user else chosen
 
     def _environment(self, task: Task, scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
         merged: dict[str, str] = {}

@@ -28,6 +28,7 @@ class Ended:
     registered: dict[str, Value]
     changed: bool
     failed: bool  # and nothing ignores it
+    acted: bool = False  # there were steps: something may have changed, whatever `changed_when` says
     facts: tuple[Mapping[str, Value], ...] = ()
 
 
@@ -48,6 +49,7 @@ class Turns:
         self._dialogue = dialogue  # by the name that a task is delegated to; None: the host's own
         self._options = options
         self._emit = emit
+        self._acted = False
 
     async def take(self, task: Task, *, rescued: bool) -> Ended:
         """Carry out a task with all items of its loop; `rescued` says that a rescue section takes over if it fails.
@@ -57,8 +59,9 @@ class Turns:
             Unreachable: the host cannot be reached, or was lost.
         """
         items = self._planner.items(task)
-        version = self._planner.variables.version
+        version = self._planner.version
         self._name(task, items[0].scope if items else None)
+        self._acted = False
         if not items:
             self._report(None, Result(Status.SKIPPED), 0.0)
             return self._end(task, [], [])
@@ -66,10 +69,10 @@ class Turns:
         results: list[Result] = []
         for index, planned in enumerate(items):
             item = planned
-            if self._planner.variables.version != version:  # an earlier item set variables
+            if self._planner.version != version:  # an earlier item set variables
                 item = self._planner.item(task, planned.local, planned.label)
             if index and task.loop_control.pause:
-                await asyncio.sleep(self._number(task.loop_control.pause, item))
+                await self._wait(self._number(task.loop_control.pause, item), item)
             begun = time.monotonic()
             result = await self._attempts(item, items[index + 1 :])
             results.append(result)
@@ -91,6 +94,8 @@ class Turns:
 
     def take_over(self, task: Task, ended: Ended) -> None:
         """Know what a `run_once` task told on another host."""
+        if ended.acted:
+            self._dialogue(None).forget()  # the hosts may share files, or be one machine
         for facts in ended.facts:
             self._learn(task, facts)
         if task.register:
@@ -102,7 +107,7 @@ class Turns:
             self._planner.variables.register(task.register, registered)
         changed = any(each.status is Status.CHANGED for each in results)
         failed = any(each.failed for each in results) and not self._ignores(task) and not self._only_looks(items)
-        return Ended(registered, changed, failed, tuple(each.facts for each in results))
+        return Ended(registered, changed, failed, self._acted, tuple(each.facts for each in results))
 
     def _only_looks(self, items: Sequence[Item]) -> bool:
         """Whether this is a survey and the task compares states: what follows can be looked at all the same."""
@@ -114,7 +119,7 @@ class Turns:
         attempts = 0
         while True:
             attempts += 1
-            result = self._judge(item, await perform(item, self._errand(item, siblings)))
+            result = self._judge(item, await self._perform(item, siblings))
             if result.status is Status.CHANGED:
                 self._lookahead.note_change()
             if (task.until is None and task.retries is None) or result.status is Status.SKIPPED:
@@ -127,7 +132,26 @@ class Turns:
                 msg = result.msg or f"'until' was not met in {attempts} attempts"
                 values = {**result.values, "attempts": attempts - 1}  # as Ansible counts them in the end
                 return replace(result, status=Status.FAILED, msg=msg, values=values)
-            await asyncio.sleep(self._number(task.delay, item))
+            await self._wait(self._number(task.delay, item), item)
+
+    async def _wait(self, seconds: float, item: Item) -> None:
+        """Wait for something to become otherwise: no earlier answer tells whether it has."""
+        await asyncio.sleep(seconds)
+        self._dialogue(item.delegate_to).forget()
+
+    async def _perform(self, item: Item, siblings: Sequence[Item]) -> Result:
+        """Carry out one item, once."""
+        dialogue = self._dialogue(item.delegate_to)
+        before = dialogue.changes
+        try:
+            return await perform(item, self._errand(item, siblings))
+        finally:
+            if dialogue.changes != before:
+                self._acted = True
+                self._planner.note_steps(item.delegate_to)
+                # Another name may lead to the same machine, and another machine may share files with this one.
+                if item.delegate_to:
+                    self._dialogue(None).forget()
 
     def _satisfied(self, item: Item, result: Result) -> bool:
         """Whether a task that is tried again needs no further attempt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
@@ -146,7 +147,7 @@ class Walk:
                 case _:
                     await self._take(task)
             if (self._batch.in_step or self._planner.says(task, task.any_errors_fatal)) and not self._leaving:
-                await self._batch.meet()
+                await self._batch.meet(self.host)
         except InputError as error:
             self._go_on(task, self._turns.fail(task, error, rescued=self._rescuers > 0))
         except Unreachable as error:
@@ -178,7 +179,7 @@ class Walk:
         """The first host that comes here does it; the others wait, and take over what was registered."""
         first, outcome = self._batch.once(task)
         if not first:
-            ended = await outcome
+            ended = await asyncio.shield(outcome)  # one who is interrupted must not cancel it for all
             if ended is None:
                 raise EndOfHost
             self._turns.take_over(task, ended)
@@ -207,7 +208,7 @@ class Walk:
         if action in ("end_play", "end_batch"):
             if holds:
                 self._batch.doom(Reach.PLAY if action == "end_play" else Reach.BATCH)
-            await self._batch.meet()
+            await self._batch.meet(self.host)
         if not holds:
             return
         match action:

@@ -98,8 +98,10 @@ class Copy(Module, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def _file(self, path: Path, controller: Controller) -> PlacedFile:
         try:
-            content = controller.remember(("copy", str(path)), lambda: content_of_file(path))
-            mode = f"{path.stat().st_mode & 0o7777:04o}" if self.mode == "preserve" else self.mode
+            stat = path.stat()
+            key = ("copy", str(path), stat.st_mtime_ns, stat.st_size)
+            content = controller.remember(key, lambda: content_of_file(path))
+            mode = f"{stat.st_mode & 0o7777:04o}" if self.mode == "preserve" else self.mode
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
         return self._placed(content, path if content.data is None else content.data, path.name, mode)

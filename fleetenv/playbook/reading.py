@@ -81,7 +81,13 @@ class HostScopes(Mapping[str, Mapping[str, Value]]):
 
 
 class Renderer(Protocol):
-    """What turns a text with templates in it into a value."""
+    """What turns a text with templates in it into a value.
+
+    Attributes:
+        fleeting: how often something was read that may soon be otherwise: a clock, a file, another host's variables.
+    """
+
+    fleeting: int
 
     def run(self, text: SourceText, reading: Reading) -> object:
         """Render one text; the result may hold views."""

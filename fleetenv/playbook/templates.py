@@ -33,6 +33,7 @@ class Templates:
     """
 
     def __init__(self) -> None:
+        self.fleeting = 0  # how often something was read that may soon be otherwise: a clock, a file, another host
         self._environments: dict[object, PlaybookEnvironment] = {}
         self._compiled: dict[tuple[str, str], PlaybookTemplate] = {}
         self._files: dict[tuple[object, ...], tuple[TemplateSource, PlaybookTemplate | None]] = {}

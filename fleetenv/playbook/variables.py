@@ -120,6 +120,7 @@ class FleetVariables(HostScopes):
     def __getitem__(self, host: str) -> Scope:
         if host not in self._inventory.hosts and host not in ("localhost", "127.0.0.1", "::1"):
             raise KeyError(host)
+        self.templates.fleeting += 1
         return self.of(host).scope(None, None)
 
     def __contains__(self, host: object) -> bool:

@@ -33,6 +33,8 @@ def find(name: str) -> Lookup:
 
 def look_up(name: str, terms: list[Any], reading: Reading, **options: Any) -> list[Any]:
     """Run a lookup, and return all that it finds."""
+    if name.rpartition(".")[2] in on_controller.LOOKUPS:
+        reading.renderer.fleeting += 1
     return list(find(name)(terms, reading, **options))
 
 
@@ -63,8 +65,10 @@ def query(context: Context, name: str, /, *terms: Any, **options: Any) -> Any:
     return lookup(context, name, *terms, **{**options, "wantlist": True})
 
 
-def now(utc: bool = False, fmt: str | None = None) -> Any:
+@pass_context
+def now(context: Context, utc: bool = False, fmt: str | None = None) -> Any:
     """Return the controller's time, or write it in a form."""
+    _reading(context).renderer.fleeting += 1
     moment = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) if utc else datetime.datetime.now()
     return moment.strftime(fmt) if fmt else moment
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Undefined
 
-from fleetenv.errors import InputError
+from fleetenv.errors import InputError, MissingFile
 from fleetenv.playbook.jinja.filters.data import flatten
 from fleetenv.playbook.reading import Reading, plain
 from fleetenv.playbook.undefined import UndefinedVariable
@@ -45,7 +45,7 @@ def _file(reading: Reading, path: str, folder: str, name: str) -> Path:
     found = search(reading, str(path), folder)
     if found is None:
         places = ", ".join(str(place) for place in _search_path(reading))
-        raise InputError(
+        raise MissingFile(
             f"the lookup '{name}' does not find '{path}'", hint=f"it looks in {places}, and in {folder}/ there"
         )
     return found
