@@ -3,7 +3,12 @@
 Everything that can be checked is checked before any host is touched. Hosts then go through the playbook side by side;
 only what differs is changed, and looked at again afterwards.
 
-exit status: 0 converged, 1 bad input (nothing was touched), 2 a task failed, 4 a host was unreachable (6: both)
+Examples:
+  fleetenv apply playbooks/site.yml -i inventories/lab --check --diff
+  fleetenv apply playbooks/site.yml -i inventories/lab -K
+  fleetenv apply playbooks/site.yml -i inventories/lab -l 'a100:!gpu07' -t envs --lock
+
+Exit status: 0 converged, 1 bad input (no host was touched), 2 a task failed, 4 a host was unreachable, 6 both.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from fleetenv.playbook.model import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `fleetenv apply`."""
+    """Add the command's arguments."""
     parser.add_argument("playbook", type=Path, metavar="PLAYBOOK", help="what should be")
     add_host_arguments(parser)
     add_play_arguments(parser)
@@ -39,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `fleetenv apply`."""
+    """Check, apply, and tell."""
     from fleetenv.report.recap import Recap
 
     recap = Recap()

@@ -2,6 +2,10 @@
 
 Four disposable SSH hosts are provisioned, provisioned again, given a new environment under a running job, damaged by
 hand, looked at, and mended. The hosts and their GPUs are simulated; SSH, packages, interpreters and files are real.
+
+Examples:
+  fleetenv demo
+  fleetenv demo --folder /tmp/demo
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command line."""
+    """Add the command's arguments."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     parser.add_argument(
         "--folder",

@@ -1,8 +1,9 @@
 """Explain a module: what it does, its arguments, an example. Without a name: the modules there are.
 
-fleetenv doc
-fleetenv doc conda_env
-fleetenv doc -s copy            a task to copy into a playbook, as 'ansible-doc -s'
+Examples:
+  fleetenv doc
+  fleetenv doc conda_env
+  fleetenv doc -s copy            a task to copy into a playbook, as 'ansible-doc -s'
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ WIDTH = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's arguments."""
     parser.add_argument("module", metavar="MODULE", nargs="*", help="modules to explain; none: list all")
     parser.add_argument("-l", "--list", action="store_true", help="list the modules")
     parser.add_argument("-s", "--snippet", action="store_true", help="print a task with all arguments")

@@ -1,10 +1,10 @@
 """Write a working example project into a folder: inventory, playbook, roles, specs.
 
-  fleetenv init lab
-  cd lab
-  fleetenv apply playbooks/site.yml -i inventories/lab --syntax-check
-
 Files that are there already are left alone, and named.
+
+Examples:
+  fleetenv init lab
+  cd lab && fleetenv apply playbooks/site.yml -i inventories/lab --syntax-check
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fleetenv.example import write_example
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="where to write it; made if it is not there")
 
 
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 Next, in {options.folder}:
   write your machines into inventories/lab/hosts.yml, and how to log in into inventories/lab/group_vars/all.yml
   fleetenv ping all -i inventories/lab
-  fleetenv lock envs/*.yml
+  fleetenv lock envs/*.yml --cuda 12.4
   fleetenv apply playbooks/site.yml -i inventories/lab --check --diff
   fleetenv apply playbooks/site.yml -i inventories/lab""")
     return 0

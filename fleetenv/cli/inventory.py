@@ -4,6 +4,8 @@ Examples:
   fleetenv inventory -i inventories/lab --graph
   fleetenv inventory -i inventories/lab --host gpu01
   fleetenv inventory -i inventories/lab --list -l 'a100:!gpu07'
+
+Exit status: 0 shown, 1 bad input.
 """
 
 from __future__ import annotations

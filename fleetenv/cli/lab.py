@@ -2,6 +2,11 @@
 
 Each host is an SSH server on 127.0.0.1 with its own home, keys and port. It runs programs as you, in this machine's
 file system: let playbooks write below `~` or `{{ lab_root }}`. Hosts and GPUs are simulated.
+
+Examples:
+  fleetenv lab up 4
+  fleetenv gpu -i .lab/inventory.yml
+  fleetenv lab down --purge
 """
 
 from __future__ import annotations
@@ -22,11 +27,14 @@ _GPUS = {
     "none": None,
 }
 
+_UP = "Start hosts on this machine, and write an inventory for them; those that an earlier lab left come back."
+_DOWN = "End the hosts and all that runs on them. Their files stay for the next 'up', unless purged."
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command line."""
+    """Add the command's arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="up|down")
-    up = actions.add_parser("up", help="start hosts, and write an inventory for them", description=__doc__)
+    up = actions.add_parser("up", help="start hosts, and write an inventory for them", description=_UP)
     up.add_argument("hosts", metavar="N", type=int, help="how many: gpu01, gpu02, ...")
     up.add_argument(
         "--gpus",
@@ -34,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="a100",
         help="what each host simulates (default: %(default)s; none: this machine's own nvidia-smi, if any)",
     )
-    down = actions.add_parser("down", help="end the hosts and all that runs on them")
+    down = actions.add_parser("down", help="end the hosts and all that runs on them", description=_DOWN)
     down.add_argument("--purge", action="store_true", help="remove their files, too")
     for action in (up, down):
         action.add_argument(

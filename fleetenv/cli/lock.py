@@ -2,6 +2,14 @@
 
 The lock of envs/NAME.yml is envs/NAME.lock, in the format of pixi's rattler-lock. Hosts never solve. What is not said
 stays as the present lock has it: its platforms, its glibc, its CUDA.
+
+Examples:
+  fleetenv lock envs/*.yml --cuda 12.4
+  fleetenv lock envs/nlp_train.yml --platform linux-64 --platform linux-aarch64
+  fleetenv lock envs/*.yml --mirror tuna --pip-index https://pypi.tuna.tsinghua.edu.cn/simple
+  fleetenv lock envs/*.yml --check
+
+Exit status: 0 all specs are locked, 1 one cannot be; with --check: 1 a lock is missing or stale.
 """
 
 from __future__ import annotations
@@ -14,7 +22,7 @@ from fleetenv.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument("specs", metavar="SPEC", nargs="+", type=Path, help="an environment.yml")
     parser.add_argument(
         "--platform",

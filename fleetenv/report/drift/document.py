@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Uneven, Verdict
-from fleetenv.report.difference import unified_diff
+from fleetenv.report.plain import plain, plain_difference
 from fleetenv.source import Value
-from fleetenv.state import Content, Difference, Leaf
 
 FORMAT = "fleetenv.drift"
 VERSION = 1
@@ -71,20 +69,8 @@ def _cell(number: int, cell: Cell) -> dict[str, Value]:
         "verdict": str(cell.verdict),
         "msg": cell.msg,
         "simulated": cell.simulated,
-        "differences": [_difference(each) for each in cell.differences],
+        "differences": [plain_difference(each) for each in cell.differences],
     }
-
-
-def _difference(difference: Difference) -> dict[str, Value]:
-    result: dict[str, Value] = {
-        "key": difference.key,
-        "wanted": _leaf(difference.wanted),
-        "found": _leaf(difference.found),
-    }
-    lines = unified_diff(difference)
-    if lines is not None:
-        result["diff"] = "\n".join(lines)
-    return result
 
 
 def _uneven(uneven: Uneven) -> dict[str, Value]:
@@ -94,17 +80,5 @@ def _uneven(uneven: Uneven) -> dict[str, Value]:
         "majority": uneven.has_majority,
         "in_playbook": uneven.in_playbook,
         "simulated": uneven.simulated,
-        "values": [{"value": _leaf(value), "hosts": list(hosts)} for value, hosts in uneven.values],
+        "values": [{"value": plain(value), "hosts": list(hosts)} for value, hosts in uneven.values],
     }
-
-
-def _leaf(value: Leaf) -> Value:
-    match value:
-        case Content():
-            return {"sha256": value.sha256}
-        case tuple():
-            return [_leaf(each) for each in value]
-        case Mapping():
-            return {str(key): _leaf(each) for key, each in value.items()}
-        case _:
-            return value
