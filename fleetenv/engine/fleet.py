@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from fleetenv.engine.dialogue import Dialogue
 from fleetenv.engine.forks import Forks
 from fleetenv.engine.lookahead import linear
 from fleetenv.engine.options import Options
+from fleetenv.engine.order import as_number, batches, ordered
 from fleetenv.engine.plan import Planner
 from fleetenv.engine.walk import Walk
-from fleetenv.errors import InputError
 from fleetenv.events import Event, PlayStarted, RunFinished, RunStarted
 from fleetenv.inventory import Inventory
 from fleetenv.modules import registry
@@ -62,7 +61,9 @@ class Fleet:
         self._connect = connect
         self._emit = emit
         self._templates = Templates()
-        self._variables = FleetVariables(inventory, self._templates, extra=options.extra_vars, magic=_magic(options))
+        self._variables = FleetVariables(
+            inventory, self._templates, extra=options.extra_vars, magic=options.magic_variables()
+        )
         self._playbook = Playbook(
             playbook,
             modules={name: registry.free_form(name) for name in registry.MODULES},
@@ -117,9 +118,9 @@ class Fleet:
     # Preparing
 
     def _stage(self, play: Play) -> Stage:
-        pattern = self._templates.render(play.hosts, self._options.extra_vars)
-        hosts = [host.name for host in self._inventory.select(_pattern(pattern), limit=self._options.limit)]
-        hosts = _ordered(hosts, play.order)
+        written = self._templates.render(play.hosts, self._options.extra_vars)
+        pattern = [str(each) for each in written] if isinstance(written, list) else str(written)
+        hosts = ordered([host.name for host in self._inventory.select(pattern, limit=self._options.limit)], play.order)
         self._variables.set_hosts(every=hosts, left=hosts, batch=hosts)
         entries = self._playbook.selected(play, self._options.tags, self._options.skip_tags)
         if entries and self._gathers_facts(play):
@@ -129,7 +130,8 @@ class Fleet:
         for task in (*tasks, *self._playbook.foreseen(play)):
             check_arguments(task)
             check_notified(task, play)
-        return Stage(play, tuple(entries), tuple(self._batches(play, hosts)), planners)
+        sizes = [self._templates.render(each, {}) for each in play.serial]
+        return Stage(play, tuple(entries), batches(hosts, sizes, play), planners)
 
     def _planner(self, host: str, play: Play) -> Planner:
         variables = self._variables.of(host)
@@ -147,17 +149,6 @@ class Fleet:
     def _gathers_facts(self, play: Play) -> bool:
         wanted = self._templates.render(play.gather_facts, self._options.extra_vars)
         return wanted is None or bool(wanted)
-
-    def _batches(self, play: Play, hosts: Sequence[str]) -> list[tuple[str, ...]]:
-        """Cut a play's hosts as `serial` says; the last size goes on until no host is left."""
-        sizes = [_batch_size(self._templates.render(each, {}), len(hosts), play) for each in play.serial]
-        batches: list[tuple[str, ...]] = []
-        rest = tuple(hosts)
-        while rest:
-            size = sizes[min(len(batches), len(sizes) - 1)] if sizes else len(rest)
-            batches.append(rest[:size])
-            rest = rest[size:]
-        return batches
 
     # Running
 
@@ -192,7 +183,7 @@ class Fleet:
 
     def _batch(self, stage: Stage, hosts: Sequence[str]) -> Batch:
         percentage = self._templates.render(stage.play.max_fail_percentage, self._options.extra_vars)
-        limit = None if percentage is None else _number(percentage, "max_fail_percentage", stage.play)
+        limit = None if percentage is None else as_number(percentage, "max_fail_percentage", stage.play)
         return Batch(
             stage.play,
             hosts,
@@ -226,19 +217,6 @@ def _connection_variables(scope: Mapping[str, Value], play: Play | None = None) 
     return {**keywords, **{name: scope[name] for name in names}}
 
 
-def _magic(options: Options) -> dict[str, Value]:
-    """Variables of the run itself, under Ansible's names."""
-    return {
-        "ansible_check_mode": options.check_mode,
-        "ansible_diff_mode": options.diff,
-        "ansible_forks": options.forks,
-        "ansible_limit": options.limit or "",
-        "ansible_run_tags": [*sorted(options.tags)],
-        "ansible_skip_tags": [*sorted(options.skip_tags)],
-        "ansible_verbosity": options.verbosity,
-    }
-
-
 def _gather(play: Play) -> Task:
     return Task(
         "setup",
@@ -251,34 +229,3 @@ def _gather(play: Play) -> Task:
         become_method=play.become_method,
         environment=play.environment,
     )
-
-
-def _ordered(hosts: list[str], order: str) -> list[str]:
-    """Put hosts in the order that a play asks for."""
-    match order:
-        case "sorted" | "reverse_sorted":
-            return sorted(hosts, reverse=order == "reverse_sorted")
-        case "reverse_inventory":
-            return hosts[::-1]
-        case "shuffle":
-            return random.sample(hosts, len(hosts))
-        case _:
-            return hosts
-
-
-def _pattern(value: Value) -> str | list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else str(value)
-
-
-def _number(value: Value, keyword: str, play: Play) -> float:
-    try:
-        return float(str(value).removesuffix("%"))
-    except ValueError as error:
-        raise InputError(f"{keyword}: '{value}' is not a number", location=play.location) from error
-
-
-def _batch_size(value: Value, hosts: int, play: Play) -> int:
-    number = _number(value, "serial", play)
-    if str(value).endswith("%"):
-        number = max(1, int(hosts * number / 100))
-    return int(number) if number >= 1 else hosts

@@ -25,3 +25,15 @@ class Options:
     verbosity: int = 0
     relock: bool = False  # solve specs whose lock is missing or stale, instead of refusing
     folder: Path = field(default_factory=Path.cwd)
+
+    def magic_variables(self) -> dict[str, Value]:
+        """Return what tasks see of these, under Ansible's names."""
+        return {
+            "ansible_check_mode": self.check_mode,
+            "ansible_diff_mode": self.diff,
+            "ansible_forks": self.forks,
+            "ansible_limit": self.limit or "",
+            "ansible_run_tags": [*sorted(self.tags)],
+            "ansible_skip_tags": [*sorted(self.skip_tags)],
+            "ansible_verbosity": self.verbosity,
+        }

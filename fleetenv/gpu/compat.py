@@ -1,9 +1,8 @@
 """Which CUDA a driver supports, and which driver a CUDA needs, on Linux.
 
 Source: NVIDIA CUDA Toolkit Release Notes, "CUDA Toolkit and Corresponding Driver Versions" (each toolkit's general
-release; its first such driver) and "CUDA Toolkit and Minimum Required Driver Version for CUDA Minor Version
-Compatibility", https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ . The rows of 13.1 and 13.2 are the drivers
-that NVIDIA's own installers of those toolkits carry.
+release; its first such driver), https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ . The rows of 13.1 and 13.2
+are the drivers that NVIDIA's own installers of those toolkits carry.
 """
 
 from __future__ import annotations
@@ -42,9 +41,6 @@ TOOLKIT_DRIVERS: dict[str, str] = {
 }
 """The oldest driver that supports a toolkit entirely; what nvidia-smi calls 'CUDA Version' follows it."""
 
-MINOR_VERSION_DRIVERS: dict[int, str] = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
-"""The oldest driver on which programs of any toolkit of a CUDA major version run, with a limited set of features."""
-
 _TABLE: tuple[tuple[Version, Version, str], ...] = tuple(
     (parse_version(driver), parse_version(cuda), cuda) for cuda, driver in TOOLKIT_DRIVERS.items()
 )
@@ -73,15 +69,6 @@ def min_driver(cuda: str) -> str | None:
     """
     wanted = _major_minor(cuda)
     return next((TOOLKIT_DRIVERS[text] for _, row, text in _TABLE if row >= wanted), None)
-
-
-def min_driver_for_minor_compatibility(cuda: str) -> str | None:
-    """Return the oldest driver on which programs of a CUDA run by minor version compatibility; None before CUDA 11.
-
-    Raises:
-        ValueError: `cuda` is not dotted numbers.
-    """
-    return MINOR_VERSION_DRIVERS.get(_major_minor(cuda)[0])
 
 
 def _major_minor(cuda: str) -> Version:

@@ -36,7 +36,7 @@ def load(sources: Sequence[str], *, playbook_folder: Path | None = None) -> Inve
     folders: dict[Path, VarsFolder] = {}
     beside: list[VarsFolder] = []
     for source in sources:
-        path = Path(os.path.abspath(os.path.expandvars(Path(source).expanduser())))  # noqa: PTH100 links stay as named
+        path = Path(os.path.abspath(os.path.expandvars(Path(source).expanduser())))  # noqa: PTH100  # links stay as named
         if "," in source and not path.exists():
             _read_list(source, draft)
         else:

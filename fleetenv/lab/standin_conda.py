@@ -143,7 +143,7 @@ def _run(prefix: Path, program: Sequence[str]) -> int:
     place = {"CONDA_PREFIX": str(prefix), "CONDA_DEFAULT_ENV": prefix.name, "CONDA_SHLVL": "1"}
     os.environ.update({**place, "PATH": f"{prefix}/bin:{os.environ.get('PATH', os.defpath)}"})
     try:
-        os.execvp(program[0], list(program))  # noqa: S606 - running a program is what it is for
+        os.execvp(program[0], list(program))  # noqa: S606  # running a program is what it is for
     except OSError as error:
         sys.stderr.write(f"conda run: {program[0]}: {error.strerror}\n")
         return 127

@@ -112,11 +112,6 @@ def canonical(name: str) -> str:
     return name
 
 
-def is_module(name: str) -> bool:
-    """Whether a task may name this module; imports nothing."""
-    return canonical(name) in MODULES
-
-
 def free_form(name: str) -> str | None:
     """Return the argument that takes a task's plain text, if the module has one; imports nothing."""
     entry = MODULES.get(canonical(name))

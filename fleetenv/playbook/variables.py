@@ -193,18 +193,18 @@ class HostVariables:
             self._exported.clear()
             self.version += 1
 
-    def scope(self, play: Play | None, task: Task | None, /, **locals: Value) -> Scope:  # noqa: A002
-        """Return all variables that a task of a play sees; `locals` (a loop's item) win over everything.
+    def scope(self, play: Play | None, task: Task | None, /, **local: Value) -> Scope:
+        """Return all variables that a task of a play sees; `local` ones (a loop's item) win over everything.
 
-        From strongest to weakest: locals, magic, extra vars, include params, role params, set_fact and registered,
+        From strongest to weakest: local, magic, extra vars, include params, role params, set_fact and registered,
         include_vars, task and block vars, role vars, vars of the play's roles, vars_files, play vars, facts, inventory,
         role defaults.
         """
-        if play is None and task is None and not locals:
+        if play is None and task is None and not local:
             if self._alone is None or self._alone[0] != self.version:
                 self._alone = (self.version, self._scope(None, None, {}))
             return self._alone[1]
-        return self._scope(play, task, locals)
+        return self._scope(play, task, local)
 
     def _scope(self, play: Play | None, task: Task | None, local: Layer) -> Scope:
         fleet = self._fleet

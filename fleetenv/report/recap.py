@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from fleetenv.events import Event, HostLost, RunFinished, RunStarted, Sink, Status, TaskFinished, TaskRef
 
-EXIT_CONVERGED = 0
 EXIT_FAILED = 2
 EXIT_UNREACHABLE = 4
 EXIT_INTERRUPTED = 130

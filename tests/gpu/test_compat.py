@@ -1,6 +1,6 @@
 import pytest
 
-from fleetenv.gpu.compat import TOOLKIT_DRIVERS, max_cuda, min_driver, min_driver_for_minor_compatibility
+from fleetenv.gpu.compat import TOOLKIT_DRIVERS, max_cuda, min_driver
 from fleetenv.gpu.version import is_branch_of, parse_version
 
 
@@ -28,12 +28,6 @@ def test_what_a_driver_supports(driver, cuda):
 )
 def test_which_driver_a_cuda_needs(cuda, driver):
     assert min_driver(cuda) == driver
-
-
-def test_minor_version_compatibility():
-    assert min_driver_for_minor_compatibility("12.8") == "525.60.13"
-    assert min_driver_for_minor_compatibility("11.8") == "450.80.02"
-    assert min_driver_for_minor_compatibility("10.2") is None
 
 
 @pytest.mark.parametrize("cuda", TOOLKIT_DRIVERS)

@@ -79,7 +79,8 @@ def fileglob(terms: list[Any], reading: Reading) -> Iterator[str]:
         pattern = Path(str(term)).expanduser()
         places = [place / part for place in _search_path(reading) for part in ("files", "")]
         for folder in [pattern.parent] if pattern.is_absolute() else [place / pattern.parent for place in places]:
-            found = [path for path in glob.glob(str(folder / pattern.name)) if Path(path).is_file()]  # noqa: PTH207
+            matches = glob.glob(str(folder / pattern.name))  # noqa: PTH207  # as Ansible's: pathlib's finds hidden files
+            found = [path for path in matches if Path(path).is_file()]
             if found:
                 yield from sorted(found)
                 break
