@@ -99,7 +99,9 @@ async def _solve(spec: Spec, targets: Sequence[Target], sources: Sources) -> dic
             raise _unsolvable(spec, each, str(error)) from error
         except GatewayError as error:
             lines = str(error).replace("Caused by: ", "").splitlines()
-            raise InputError(f"cannot read the channels: {lines[0]}: {lines[-1]}", location=spec.location) from error
+            what = f"cannot read the channels ({', '.join(sources.channels)}): {lines[0]}: {lines[-1]}"
+            hint = "a mirror is named by --mirror, by the task's 'mirrors', or in a .condarc on this machine"
+            raise InputError(what, location=spec.location, hint=hint) from error
     return solved
 
 
@@ -132,7 +134,7 @@ def _match_spec(requirement: Requirement, sources: Sources) -> str:
 
 
 def _unsolvable(spec: Spec, target: Target, reason: str) -> InputError:
-    reason = reason.strip().removeprefix("Cannot solve the request because of: ")
+    reason = reason.strip().rstrip(".").removeprefix("Cannot solve the request because of: ")
     named = [each for each in spec.conda if re.search(rf"(?<![\w.-]){re.escape(each.name)}(?![\w-])", reason)]
     first = min(named, key=lambda each: reason.index(each.name), default=None)
     location: Location = first.location if first else spec.location

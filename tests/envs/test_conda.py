@@ -21,12 +21,12 @@ FROZEN_SINCE = (25, 5)  # conda's changelog, 'Add support for frozen environment
 
 
 @pytest.fixture(scope="module")
-def real(lab_installer: Installer, channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+def real(lab_installer: Installer, lab_channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     machine = install(lab_installer.path, tmp_path_factory.mktemp("real"))
     if list((machine.prefix / "conda-meta").glob("conda-*-fleetenvstandin_0.json")):
         pytest.skip("FLEETENV_TEST_MINICONDA names the lab's installer: its conda is a stand-in")
     # Nothing is asked of the default channels, whose terms of service nobody here has accepted.
-    (machine.home / ".condarc").write_text(f"channels: [{channel.url}]\n")
+    (machine.home / ".condarc").write_text(f"channels: [{lab_channel.url}]\n")
     return machine
 
 
