@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,9 +49,9 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
 
     spec: Annotated[str, Meta(min_length=1)] | None = None
     """The `environment.yml`, looked for in `envs` beside the role and the playbook. Needed unless `state: absent`."""
-    prefix: Annotated[str, Meta(pattern=r"^/[^|\n]*[^|\n/]$")]
+    prefix: str
     """Where Miniconda is."""
-    environment: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = None
+    environment: str | None = None
     """The environment's name; otherwise what the spec says."""
     state: Literal["present", "absent"] = "present"
     """Whether it should be there."""
@@ -63,24 +64,34 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
     frozen: bool = True
     """Whether conda is to refuse changes to the environment by hand (CEP 22)."""
 
+    def __post_init__(self) -> None:
+        """Refuse what no host could do."""
+        if not re.fullmatch(r"/[^|\n]*[^|\n/]", self.prefix):
+            raise ValueError(f"'prefix' must be where Miniconda is, such as /opt/miniconda3, not '{self.prefix}'")
+        if self.environment is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.environment):
+            raise ValueError(f"'environment' is a name of letters, digits, '_', '.' and '-', not '{self.environment}'")
+        if self.spec is None and self.state == "present":
+            raise ValueError("'spec' is needed, the environment.yml to build from")
+        if self.spec is None and self.environment is None:
+            raise ValueError("'environment' or 'spec' is needed to know what should be absent")
+        for mirror in self.mirrors:
+            try:
+                find_mirror(mirror)
+            except InputError as error:
+                raise ValueError(f"'mirrors': {error}") from error
+
     def resolve(self, controller: Controller) -> LockedEnv:
         """Read the spec and its lock, once a run.
 
         Raises:
             InputError: there is no spec, or its lock is missing or stale.
         """
-        for mirror in self.mirrors:
-            find_mirror(mirror)
         plan: Plan | None = None
         if self.spec is not None and (self.state == "present" or self.environment is None):
             path = controller.find(self.spec, "envs")
             key = ("conda_env", path, self.state)
             plan = controller.remember(key, lambda: self._plan(path, relock=controller.relock))
-        elif self.state == "present":
-            raise InputError("conda_env needs 'spec', the environment.yml to build from")
         environment = self.environment or (plan.spec.name if plan else None)
-        if environment is None:
-            raise InputError("conda_env needs 'environment' or 'spec' to know what should be absent")
         arguments = {field: getattr(self, field) for field in CondaEnv.__struct_fields__}
         return LockedEnv(**arguments | {"environment": environment}, plan=plan, check_mode=controller.check_mode)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleetenv.errors import InputError, TaskFailed
+from fleetenv.modules.conda_env import CondaEnv
 from fleetenv.state import Diff
 
 from .machine import Machine, Project, wait_for
@@ -167,6 +169,21 @@ def test_apply_can_lock_at_once(machine: Machine, project: Project) -> None:
     project.spec("fleet-tensor")
     machine.apply(project.task(machine, relock=True))
     assert not machine.diff(project.task(machine))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mirrors": ["tunna"]}, "'mirrors': there is no mirror 'tunna'; did you mean 'tuna'?"),
+        ({"spec": None}, "'spec' is needed"),
+        ({"spec": None, "state": "absent"}, "'environment' or 'spec' is needed"),
+        ({"environment": "../base"}, "'environment' is a name of letters, digits"),
+        ({"prefix": "miniconda3"}, "'prefix' must be where Miniconda is, such as /opt/miniconda3"),
+    ],
+)
+def test_what_no_host_could_do_is_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        CondaEnv.from_arguments({"spec": "nlp_train.yml", "prefix": "/opt/miniconda3"} | arguments)
 
 
 def test_absent_needs_only_a_name(machine: Machine, project: Project) -> None:
