@@ -46,8 +46,8 @@ class Run:
     """
 
     script: str
-    stdin: bytes = b""
-    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    stdin: bytes = field(default=b"", repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     timeout: float | None = None  # seconds; None: the task's own
     may_fail: bool = False  # a non-zero exit status does not stop what follows it in the same message
 
@@ -60,7 +60,7 @@ class Send:
     transfer that was cut off is resumed from what the host already has.
     """
 
-    content: bytes | Path
+    content: bytes | Path = field(repr=False)
     path: str
     mode: int | None = None  # None: as the file was, else 0644 less the umask
     owner: str | None = None

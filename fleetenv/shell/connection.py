@@ -146,24 +146,31 @@ class Connection:
 
     async def _shell(self, become: Become | None) -> RemoteShell:
         """Return the user's shell. One that is busy with what was given up is replaced, and all it started is ended."""
-        shell = self._shells.get(become)
-        if shell and not shell.busy and not shell.ended:
-            return shell
-        stale = self._shells.pop(become, None)
-        if stale:
-            self._sent += stale.sent
-            stale.close()
+        stale = self._shells.get(become)
+        if stale and not stale.busy and not stale.ended:
+            return stale
+        session = None
+        if stale and stale.busy and not stale.ended:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_TIMEOUT):
+                    session = await stale.learn_session()
         self.round_trips += bool(become and become.asks)  # the password's prompt
         shell = await RemoteShell.start(
             self._transport, become, shell=self.settings.shell, patience=self.settings.patience
         )
-        self._shells[become] = shell
-        if stale and stale.busy and stale.session is not None:
-            self.round_trips += 1
-            try:
-                await shell.talk([Job(Item(end_session(stale.session)), _END_TIMEOUT)])
-            except StepTimeout as error:
+        try:
+            if session is not None:
+                self.round_trips += 1
+                await shell.talk([Job(Item(end_session(session)), _END_TIMEOUT)])
+        except BaseException as error:  # the old one stays, and `close` tries again
+            shell.close()
+            if isinstance(error, StepTimeout):
                 raise Unreachable("the step that took too long cannot be ended on the host") from error
+            raise
+        if stale:
+            self._sent += stale.sent
+            stale.close()
+        self._shells[become] = shell
         return shell
 
     async def close(self) -> None:

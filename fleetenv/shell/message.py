@@ -63,8 +63,8 @@ class Item:
     """One thing for the remote shell to do: sh text and what that reads as its standard input."""
 
     script: str
-    stdin: Data = b""
-    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    stdin: Data = field(default=b"", repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     may_fail: bool = False
 
 

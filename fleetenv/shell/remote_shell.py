@@ -197,9 +197,13 @@ class RemoteShell:
         shown = _last_line(out + b"\n" + err)
         return Unreachable(f"logged in, but the user's shell does not start: {what}{f': {shown}' if shown else ''}")
 
-    @property
-    def session(self) -> int | None:
-        """The session of the processes on the host that this shell has started; None while it is not known."""
+    async def learn_session(self) -> int | None:
+        """Return the session, when need be as soon as the shell has greeted; None: it does not."""
+        try:
+            while self._answer.session is None:
+                await self._receive()
+        except HostError:
+            return None
         return self._answer.session
 
     def close(self) -> None:
