@@ -75,10 +75,10 @@ def read_yaml(path: Path | str) -> Value:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"cannot read {path}: {reason}") from error
-    return parse_yaml(text, _shown(Path(path)))
+    return parse_yaml(text, shown(Path(path)))
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """Return a path as errors show it: short where it is below the folder that one is in."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
@@ -97,8 +97,10 @@ def parse_yaml(text: str, file: str) -> Value:
         mark = error.problem_mark or error.context_mark
         location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file, 1, 1)
         raise InputError(f"not valid YAML: {error.problem or error.context}", location=location) from error
-    except yaml.YAMLError as error:
-        raise InputError(f"not valid YAML: {error}", location=Location(file, 1, 1)) from error
+    except yaml.reader.ReaderError as error:  # a character that YAML does not allow
+        before = text[: error.position]
+        location = Location(file, before.count("\n") + 1, error.position - before.rfind("\n"))
+        raise InputError(f"not valid YAML: the character {text[error.position]!r}", location=location) from error
 
 
 class _Builder:

@@ -76,8 +76,8 @@ def _listing(fleet: Fleet, *, hosts: bool, tasks: bool) -> Iterator[str]:
     for number, stage in enumerate(fleet.stages, 1):
         yield f"play #{number} ({stage.play.name})"
         if hosts:
-            yield f"  hosts ({len(stage.planners)}):"
-            yield from (f"    {host}" for host in stage.planners)
+            yield f"  hosts ({len(stage.hosts)}):"
+            yield from (f"    {host}" for host in stage.hosts)
         if tasks:
             yield "  tasks:"
             yield from (f"    {_titled(task)}" for task in linear(stage.entries))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -20,25 +20,28 @@ from fleetenv.engine.options import Options
 from fleetenv.engine.order import as_number, batches, ordered
 from fleetenv.engine.plan import Planner
 from fleetenv.engine.walk import Walk
+from fleetenv.errors import Location
 from fleetenv.events import Event, PlayStarted, RunFinished, RunStarted
 from fleetenv.inventory import Inventory
 from fleetenv.modules import registry
 from fleetenv.playbook import FleetVariables, Playbook, Templates
 from fleetenv.playbook.model import Entry, Play, Task
+from fleetenv.playbook.reading import RawVariables
 from fleetenv.shell import Connection, Defaults, Settings
-from fleetenv.source import Value
+from fleetenv.source import SourceMap, Value
 
 Connect = Callable[[Settings], Awaitable[Connection]]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A play with its hosts chosen, and what each of them needs to walk through it."""
+    """A play with its hosts chosen; once prepared, with what each of them needs to walk through it."""
 
     play: Play
+    hosts: tuple[str, ...]
     entries: tuple[Entry, ...]
     batches: tuple[tuple[str, ...], ...]
-    planners: Mapping[str, Planner]
+    planners: dict[str, Planner] = field(default_factory=dict)
 
 
 class Fleet:
@@ -95,7 +98,8 @@ class Fleet:
         for stage in self.stages:
             tasks = [*linear(stage.entries), *stage.play.handlers]
             coming |= Coming.of(tasks)
-            self._variables.set_hosts(every=[*stage.planners], left=[*stage.planners], batch=[*stage.planners])
+            self._variables.set_hosts(every=[*stage.hosts], left=[*stage.hosts], batch=[*stage.hosts])
+            stage.planners.update((host, self._planner(host, stage.play)) for host in stage.hosts)
             for planner in stage.planners.values():
                 planner.check(tasks, coming)
 
@@ -121,23 +125,22 @@ class Fleet:
         written = self._templates.render(play.hosts, self._options.extra_vars)
         pattern = [str(each) for each in written] if isinstance(written, list) else str(written)
         hosts = ordered([host.name for host in self._inventory.select(pattern, limit=self._options.limit)], play.order)
-        self._variables.set_hosts(every=hosts, left=hosts, batch=hosts)
         entries = self._playbook.selected(play, self._options.tags, self._options.skip_tags)
         if entries and self._gathers_facts(play):
             entries = (_gather(play), *entries)
-        planners = {host: self._planner(host, play) for host in hosts}
         tasks = [*linear(entries), *play.handlers]
         for task in (*tasks, *self._playbook.foreseen(play)):
             check_arguments(task)
             check_notified(task, play)
         sizes = [self._templates.render(each, {}) for each in play.serial]
-        return Stage(play, tuple(entries), batches(hosts, sizes, play), planners)
+        return Stage(play, tuple(hosts), tuple(entries), batches(hosts, sizes, play))
 
     def _planner(self, host: str, play: Play) -> Planner:
         variables = self._variables.of(host)
-        settings = Settings.from_variables(
-            host, _connection_variables(variables.scope(play, None), play), self._defaults
-        )
+        scope = variables.scope(play, None)
+        said = {"ansible_connection": play.connection, "ansible_user": play.remote_user, "ansible_port": play.port}
+        keywords = {name: self._templates.render(value, scope) for name, value in said.items() if value is not None}
+        settings = Settings.from_variables(host, _connection_variables(scope, keywords), self._defaults)
         if host not in self._dialogues:
             self._dialogues[host] = Dialogue(partial(self._connect, settings))
 
@@ -154,7 +157,7 @@ class Fleet:
 
     async def _play(self, stage: Stage) -> bool:
         """Let a play's hosts walk, batch by batch; return whether further plays may begin."""
-        for host in stage.planners:
+        for host in stage.hosts:
             self._variables.of(host).begin_play()
         for number, hosts in enumerate(stage.batches):
             present = [host for host in hosts if host not in self._gone]
@@ -163,7 +166,7 @@ class Fleet:
             if number == 0 or len(stage.batches) > 1:
                 self._emit(PlayStarted(stage.play.name, tuple(present)))
             left = [host for every in stage.batches for host in every if host not in self._gone]
-            self._variables.set_hosts(every=list(stage.planners), left=left, batch=present)
+            self._variables.set_hosts(every=[*stage.hosts], left=left, batch=present)
             batch = self._batch(stage, present)
             async with asyncio.TaskGroup() as group:
                 for host in present:
@@ -203,18 +206,21 @@ class Fleet:
         """Return how to reach a host that a task is delegated to, by its own variables alone."""
         if host not in self._delegates:
             variables = self._variables.of(host).scope(None, None)
-            self._delegates[host] = Settings.from_variables(host, _connection_variables(variables), self._defaults)
+            self._delegates[host] = Settings.from_variables(host, _connection_variables(variables, {}), self._defaults)
         return self._delegates[host]
 
 
-def _connection_variables(scope: Mapping[str, Value], play: Play | None = None) -> dict[str, Value]:
+def _connection_variables(scope: RawVariables, keywords: Mapping[str, Value]) -> SourceMap:
     """Return what says how to reach a host: the play's keywords, and the host's variables, which win."""
-    keywords: dict[str, Value] = {}
-    if play is not None:
-        said = {"ansible_connection": play.connection, "ansible_user": play.remote_user, "ansible_port": play.port}
-        keywords = {name: value for name, value in said.items() if value is not None}
-    names = [name for name in scope if name.startswith("ansible_")]
-    return {**keywords, **{name: scope[name] for name in names}}
+    known = SourceMap(Location("", 1, 1))
+    known.update(keywords)
+    for name in scope:
+        if name.startswith("ansible_"):
+            known[name] = scope[name]
+            written = getattr(scope.raw(name), "location", None)
+            if isinstance(written, Location):
+                known.values_at[name] = written
+    return known
 
 
 def _gather(play: Play) -> Task:

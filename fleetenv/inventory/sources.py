@@ -13,7 +13,7 @@ from fleetenv.inventory.address import expand, split_port
 from fleetenv.inventory.draft import Draft
 from fleetenv.inventory.inventory import Inventory
 from fleetenv.inventory.vars_folder import VarsFolder
-from fleetenv.source import SourceMap, parse_yaml
+from fleetenv.source import SourceMap, parse_yaml, shown
 
 _YAML_EXTENSIONS = (".yml", ".yaml", ".json")
 # What a folder of sources may hold beside them: Ansible's defaults for what it passes over.
@@ -84,17 +84,18 @@ def _read_file(path: Path, draft: Draft) -> None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"cannot read the inventory {path}: {reason}") from error
-    start = Location(str(path), 1, 1)
+    name = shown(path)
+    start = Location(name, 1, 1)
     if path.suffix == ".toml":
         raise InputError("TOML inventories are not supported", location=start, hint="use YAML or INI")
     if path.suffix in _YAML_EXTENSIONS or (not path.suffix and _looks_like_yaml(text)):
-        data = parse_yaml(text, str(path))
+        data = parse_yaml(text, name)
         if isinstance(data, SourceMap):
             yaml_file.read(data, draft)
             return
         if data is not None and path.suffix:
             raise InputError("a YAML inventory must be a mapping of groups", location=start)
-    ini_file.read(text, str(path), draft)
+    ini_file.read(text, name, draft)
 
 
 def _looks_like_yaml(text: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fleetenv.errors import InputError, Location
-from fleetenv.source import SourceMap, Value, read_yaml
+from fleetenv.source import SourceMap, Value, read_yaml, shown
 
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")  # in this order: the first that is there counts
 
@@ -66,5 +66,5 @@ def _read_file(path: Path) -> Mapping[str, Value]:
     if isinstance(data, SourceMap):
         return data
     if isinstance(data, str) and data.startswith("$ANSIBLE_VAULT"):
-        raise InputError("a file encrypted by ansible-vault is not supported yet", location=Location(str(path), 1, 1))
-    raise InputError("a file of variables must be a mapping", location=Location(str(path), 1, 1))
+        raise InputError("a file encrypted by ansible-vault is not supported yet", location=Location(shown(path), 1, 1))
+    raise InputError("a file of variables must be a mapping", location=Location(shown(path), 1, 1))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from fleetenv.errors import InputError
-from fleetenv.source import Value, read_yaml
+from fleetenv.errors import InputError, Location
+from fleetenv.source import Value, read_yaml, shown
 
 
 class VarsFiles:
@@ -54,5 +54,6 @@ def variables_of(path: Path) -> tuple[Mapping[str, Value], ...]:
     mappings = content if isinstance(content, list) else [] if content is None else [content]
     for mapping in mappings:
         if not isinstance(mapping, dict):
-            raise InputError(f"{path} does not hold variables", location=getattr(mapping, "location", None))
+            location = getattr(mapping, "location", None) or Location(shown(path), 1, 1)
+            raise InputError("a file of variables must be a mapping", location=location)
     return tuple(mapping for mapping in reversed(mappings) if isinstance(mapping, dict))

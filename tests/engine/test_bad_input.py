@@ -94,3 +94,14 @@ def test_what_a_host_says_is_never_a_template(project: Project) -> None:
     assert done.status == 0, done.stdout + done.stderr
     assert (project.folder / "kept").read_text() == "{{lookup('pipe','id')}}"
     assert "uid=" not in done.stdout
+
+
+def test_lists_need_no_keys_of_hosts(project: Project) -> None:
+    project.write("hosts.ini", "far ansible_host=192.0.2.1 ansible_ssh_private_key_file=/nowhere/key\n")
+    project.inventory = "hosts.ini"
+    listed = project.apply("--list-hosts", "--list-tasks", playbook=TOUCH)
+    assert (listed.status, listed.stderr) == (0, "")
+    assert "far" in listed.stdout
+    done = project.apply()
+    assert done.status == 1
+    assert done.stderr.startswith("fleetenv: hosts.ini:1:57: ansible_ssh_private_key_file of host 'far' cannot be")
