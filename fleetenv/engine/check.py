@@ -6,9 +6,10 @@ from fleetenv.engine.lookahead import linear
 from fleetenv.engine.plan import WITHOUT_MODULE
 from fleetenv.errors import InputError, nearest
 from fleetenv.modules import registry
-from fleetenv.playbook import handlers
+from fleetenv.playbook import Templates, handlers
 from fleetenv.playbook.model import Play, Task
 from fleetenv.playbook.reading import is_template
+from fleetenv.playbook.rendered import holds_template
 from fleetenv.source import SourceMap, SourceText
 
 
@@ -27,6 +28,18 @@ def check_arguments(task: Task) -> None:
         registry.check_arguments(task.module, written)
     elif written is None and task.args_vars is None:
         registry.check_arguments(task.module, SourceMap(task.location))
+
+
+def check_flags(task: Task, templates: Templates) -> None:
+    """Check keywords that take yes or no, where they are written without a template.
+
+    Raises:
+        InputError: one is neither.
+    """
+    flags = (task.become, task.check_mode, task.diff, task.no_log, task.run_once)
+    for flag in (*flags, task.any_errors_fatal, task.ignore_errors, task.ignore_unreachable):
+        if flag is not None and not holds_template(flag):
+            templates.flag(flag, {})
 
 
 def check_notified(task: Task, play: Play) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fleetenv.playbook.model import Task
+from fleetenv.playbook.rendered import holds_template
 
 _FACTS = ("ansible_", "fleetenv_")
 _ALWAYS = frozenset({"hostvars", "vars"})  # what they lead to is another host's, or any variable at all
@@ -13,7 +14,7 @@ _ALWAYS = frozenset({"hostvars", "vars"})  # what they lead to is another host's
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """Names that tasks register or set; `anything` when a task reads variables from a file that is not known yet.
+    """Names that tasks register or set; `anything` when a task reads variables from a file, or a name, not known yet.
 
     `files`: tasks are delegated, and may make files on the controller that later ones need.
     """
@@ -32,6 +33,7 @@ class Coming:
                 names.add(task.register)
             if task.module == "set_fact" and isinstance(task.arguments, Mapping):
                 names.update(task.arguments)
+                anything = anything or any(map(holds_template, task.arguments))
             anything = anything or task.module in ("include_vars", "include_tasks", "include_role")
             files = files or task.delegate_to is not None
         return cls(frozenset(names), anything, files)

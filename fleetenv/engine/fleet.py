@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from fleetenv.engine.batch import Batch, Reach
-from fleetenv.engine.check import check_arguments, check_notified
+from fleetenv.engine.check import check_arguments, check_flags, check_notified
 from fleetenv.engine.coming import Coming
 from fleetenv.engine.controller import Memory
 from fleetenv.engine.dialogue import Dialogue
 from fleetenv.engine.forks import Forks
-from fleetenv.engine.lookahead import linear
+from fleetenv.engine.lookahead import every_task
 from fleetenv.engine.options import Options
 from fleetenv.engine.order import as_number, batches, ordered
 from fleetenv.engine.plan import Planner
@@ -96,7 +96,7 @@ class Fleet:
         self.choose()
         coming = Coming()
         for stage in self.stages:
-            tasks = [*linear(stage.entries), *stage.play.handlers]
+            tasks = [*every_task(stage.entries), *stage.play.handlers]
             coming |= Coming.of(tasks)
             self._variables.set_hosts(every=[*stage.hosts], left=[*stage.hosts], batch=[*stage.hosts])
             stage.planners.update((host, self._planner(host, stage.play)) for host in stage.hosts)
@@ -128,8 +128,9 @@ class Fleet:
         entries = self._playbook.selected(play, self._options.tags, self._options.skip_tags)
         if entries and self._gathers_facts(play):
             entries = (_gather(play), *entries)
-        tasks = [*linear(entries), *play.handlers]
+        tasks = [*every_task(entries), *play.handlers]
         for task in (*tasks, *self._playbook.foreseen(play)):
+            check_flags(task, self._templates)
             check_arguments(task)
             check_notified(task, play)
         sizes = [self._templates.render(each, {}) for each in play.serial]

@@ -53,6 +53,18 @@ class Lookahead:
         return asked
 
 
+def every_task(entries: Sequence[Entry]) -> list[Task]:
+    """Return all tasks that entries may come to, those of `rescue` sections, too."""
+    tasks: list[Task] = []
+    for entry in entries:
+        match entry:
+            case Task():
+                tasks.append(entry)
+            case Block():
+                tasks += every_task((*entry.block, *entry.rescue, *entry.always))
+    return tasks
+
+
 def linear(entries: Sequence[Entry]) -> list[Task]:
     """Flatten entries into the order in which tasks run when nothing fails."""
     tasks: list[Task] = []

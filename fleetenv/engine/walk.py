@@ -68,6 +68,9 @@ class Walk:
         except Unreachable as error:
             self._batch.lose(self.host)
             self._emit(HostLost(self.host, str(error)))
+        except InputError as error:  # a keyword that decides where a failure leads is itself wrong
+            self._batch.lose(self.host)
+            self._emit(TaskFinished(self.host, self._turns.current, Status.FAILED, msg=str(error)))
         except Exception as error:  # a fault of fleetenv's own on one host must not cost the others
             self._batch.lose(self.host)
             _log.exception("internal error on host %s", self.host)

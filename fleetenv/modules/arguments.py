@@ -62,7 +62,7 @@ def check(module: type[Module], arguments: SourceMap) -> None:
         raise InputError(f"'{module.name}' needs the argument {listed}", location=arguments.location)
     plain = True
     for written, name in names.items():
-        if holds_template(arguments[written]):
+        if holds_template(written) or holds_template(arguments[written]):
             plain = False
         elif name in known and arguments[written] is not None:
             _check_value(known[name], written, arguments[written], arguments.values_at.get(written, arguments.location))

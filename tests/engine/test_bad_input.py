@@ -105,3 +105,34 @@ def test_lists_need_no_keys_of_hosts(project: Project) -> None:
     done = project.apply()
     assert done.status == 1
     assert done.stderr.startswith("fleetenv: hosts.ini:1:57: ansible_ssh_private_key_file of host 'far' cannot be")
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("- fil: {path: /x}", ["'fil'"]),
+        ("- debug: {msg: '{{ nmber }}'}", ["nmber", "number"]),
+        ("- {debug: {msg: x}, run_once: perhaps}", ["'perhaps' is neither yes nor no"]),
+    ],
+)
+def test_a_rescue_is_checked_before_anything_fails(project: Project, task: str, words: list[str]) -> None:
+    rescue = f"            - {{block: [command: 'true'], rescue: [{task.removeprefix('- ')}]}}\n"
+    done = project.apply(playbook=TOUCH + rescue)
+    assert done.status == 1, done.stdout
+    assert "site.yml:6:" in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_set_fact_names_may_be_templates(project: Project) -> None:
+    done = project.apply(
+        playbook="""
+        - hosts: a
+          gather_facts: false
+          tasks:
+            - set_fact: {"{{ 'dyn' }}amic": 5}
+            - debug: {msg: "{{ dynamic }}"}
+            - assert: {that: dynamic == 5}
+        """
+    )
+    assert done.status == 0, done.stdout + done.stderr
