@@ -78,17 +78,24 @@ class Condarc(StateModule[FileState], frozen=True, kw_only=True, forbid_unknown_
         if self.mode is not None:
             check_mode(self.mode)
         try:
-            settings = self.settings()
+            stated = self._stated()
         except InputError as error:
             raise ValueError(f"'mirror': {error}") from error
-        twice = set(self.extra or {}) & ({*self.__struct_fields__} - {"path", "state", "mirror", "extra"})
-        if twice:
-            raise ValueError(f"'extra' holds '{min(twice)}', which is an argument of its own")
+        extra = set(self.extra or {})
+        if about_the_file := extra & {"owner", "group", "mode"}:
+            raise ValueError(f"'extra' holds '{min(about_the_file)}', which is an argument of its own")
+        if twice := extra & stated.keys():
+            raise ValueError(f"'extra' holds '{min(twice)}', which another argument says already")
+        settings = self.settings()
         check_settings(settings)
         _check_channels(settings)
 
     def settings(self) -> dict[str, Setting]:
         """Return all settings of the file."""
+        return {**self._stated(), **(self.extra or {})}
+
+    def _stated(self) -> dict[str, Setting]:
+        """Return the settings that arguments of their own, and the mirror, say."""
         settings = mirror_settings(self.mirror)
         custom = settings.get("custom_channels")
         said: dict[str, Setting] = {
@@ -102,7 +109,7 @@ class Condarc(StateModule[FileState], frozen=True, kw_only=True, forbid_unknown_
             "proxy_servers": dict(self.proxy_servers) if self.proxy_servers else None,
             "auto_activate_base": self.auto_activate_base,
         }
-        return {**settings, **{name: value for name, value in said.items() if value is not None}, **(self.extra or {})}
+        return {**settings, **{name: value for name, value in said.items() if value is not None}}
 
     def observe(self) -> Lookup[FileState | None]:
         """Ask what the file is like."""

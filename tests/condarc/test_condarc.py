@@ -123,6 +123,12 @@ def test_mode_is_mended_without_writing_the_file(tmp_path: Path) -> None:
     assert (path.stat().st_mode & 0o777, path.stat().st_ino) == (0o600, before)
 
 
+def test_extra_takes_any_setting_that_no_argument_says(tmp_path: Path) -> None:
+    path = tmp_path / ".condarc"
+    assert apply(module(f"{{path: {path}, mirror: tuna, extra: {{ssl_verify: false}}}}")) == 1
+    assert "ssl_verify: false" in path.read_text()
+
+
 def test_absent_removes_the_file(tmp_path: Path) -> None:
     path = tmp_path / ".condarc"
     path.write_text("x: 1\n")
@@ -152,7 +158,8 @@ def test_a_folder_in_its_place_is_not_removed(tmp_path: Path) -> None:
         ("path: /x\nchannel_alias: nexus.lab", "'channel_alias' must be a URL"),
         ("path: /x\nextra: {show_chanel_urls: true}", "; did you mean 'show_channel_urls'"),
         ("path: /x\nextra: {offline: 'nope'}", "conda's setting 'offline': expected `bool"),
-        ("path: /x\nextra: {channels: [x]}", "'extra' holds 'channels'"),
+        ("path: /x\nchannels: [y]\nextra: {channels: [x]}", "'extra' holds 'channels', which another argument says"),
+        ("path: /x\nextra: {mode: '0644'}", "'extra' holds 'mode', which is an argument of its own"),
         ("path: /x\nshow_channel_urls: maybe", "'show_channel_urls' must be yes or no"),
     ],
 )  # fmt: skip
