@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -46,9 +47,12 @@ def as_number(value: Value, keyword: str, play: Play) -> float:
         InputError: it is neither.
     """
     try:
-        return float(str(value).removesuffix("%"))
-    except ValueError as error:
-        raise InputError(f"{keyword}: '{value}' is not a number", location=play.location) from error
+        number = float(str(value).removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{keyword}: '{value}' is not a number", location=play.location)
+    return number
 
 
 def _batch_size(value: Value, hosts: int, play: Play) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rattler import RepoDataRecord
 
 _PATIENCE = 60.0  # seconds without a byte of any download, before the next mirror is tried
+_LONGEST_REASON = 60_000  # bytes
 _RETRIES = 2  # of one mirror, with growing pauses, before the next one is tried
 
 
@@ -60,18 +62,47 @@ def install(
     """
     failures: list[str] = []
     for route in routes or [{}]:
+        reason = _attempt(records, generation, cache, route, progress)
+        if reason is None:
+            return [f"{failure}; the next mirror was used" for failure in failures]
+        failures.append(explained(reason, cache))
+        if not _is_download(reason):
+            break
+        shutil.rmtree(generation)
+        generation.mkdir()
+        progress.reach(0)
+    raise Failure("; ".join(dict.fromkeys(failures)))
+
+
+def _attempt(
+    records: list[RepoDataRecord],
+    generation: Path,
+    cache: Path,
+    route: Mapping[str, str],
+    progress: Progress,
+) -> str | None:
+    """Install over one route; returns why it failed, or None.
+
+    It has a process of its own: when one package fails, py-rattler's threads go on writing others for a while. They end
+    with their process, so that nothing is written into a generation that is being removed or filled anew.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        reason = "py-rattler failed without a word"
         try:
             asyncio.run(_install(records, generation, cache, route, progress))
-        except (InstallerError, _Silent) as error:
-            failures.append(explained(str(error), cache))
-            if not _is_download(str(error)):
-                break
-            shutil.rmtree(generation)
-            generation.mkdir()
-            progress.reach(0)
-        else:
-            return [f"{failure}; the next mirror was used" for failure in failures]
-    raise Failure("; ".join(dict.fromkeys(failures)))
+            reason = ""
+        except (InstallerError, _Silent, OSError) as error:
+            reason = str(error) or reason
+        finally:
+            os.write(writing, reason.encode()[:_LONGEST_REASON])
+            os._exit(bool(reason))
+    os.close(writing)
+    with open(reading, "rb") as pipe:  # noqa: PTH123  # a descriptor, not a path
+        said = pipe.read().decode("utf-8", "replace")
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return None if status == 0 else said or f"py-rattler was ended by signal {-status}"
 
 
 async def _install(
