@@ -37,14 +37,11 @@ def ruby(*arguments: str) -> str:
     return done.stdout
 
 
-def test_vagrantfile_parses() -> None:
-    assert ruby("-wc", "Vagrantfile") == "Syntax OK\n"
-
-
-def test_vagrant_itself_accepts_the_vagrantfile() -> None:
-    if shutil.which("vagrant") is None:
-        pytest.skip("vagrant is not installed")
-    subprocess.run(["vagrant", "validate", "--ignore-provider"], cwd=ROOT, check=True)
+def test_vagrantfile_is_accepted() -> None:
+    if shutil.which("vagrant"):
+        subprocess.run(["vagrant", "validate", "--ignore-provider"], cwd=ROOT, check=True)
+    else:
+        assert ruby("-wc", "Vagrantfile") == "Syntax OK\n"
 
 
 def test_machines_are_those_of_the_inventory() -> None:

@@ -1,4 +1,4 @@
-"""A whole site on real OpenSSH hosts: the lab's channel served over HTTP, a Miniconda, two specs, a playbook."""
+"""The example's own site.yml on real OpenSSH hosts: the lab's channel served over HTTP, a Miniconda, two specs."""
 
 from __future__ import annotations
 
@@ -10,28 +10,9 @@ from typing import Any
 import pytest
 
 from fleetenv.lab.namespaces import NamespaceFleet
-from tests.conftest import CommandLine, Finished
+from tests.conftest import ROOT, CommandLine, Finished
 
 PREFIX = "/opt/miniconda3"
-PLAYBOOK = """\
-- name: GPU hosts
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Driver
-      gpu_driver: {min_version: "535.104", count: 8, model: A100}
-      tags: [gpu]
-    - name: Miniconda
-      miniconda: {prefix: /opt/miniconda3, installer: "{{ installer }}", sha256: "{{ installer_sha256 }}"}
-      tags: [conda]
-    - name: Mirrors
-      condarc: {path: /opt/miniconda3/.condarc, channels: ["{{ channel }}"], show_channel_urls: true}
-      tags: [conda]
-    - name: Environments
-      conda_env: {spec: "{{ item }}.yml", prefix: /opt/miniconda3}
-      loop: "{{ environments }}"
-      tags: [conda]
-"""
 SPEC = """\
 name: {name}
 channels: [{channel}]
@@ -63,7 +44,15 @@ class Site:
 
     def words(self, command: str, *more: str) -> list[str]:
         """Return the command line of `apply` or `drift` for this site."""
-        return [command, "site.yml", "-i", str(self.fleet.inventory), "-e", json.dumps(self.variables), *more]
+        return [
+            command,
+            str(ROOT / "playbooks/site.yml"),
+            "-i",
+            str(self.fleet.inventory),
+            "-e",
+            json.dumps(self.variables),
+            *more,
+        ]
 
     def apply(self, *more: str) -> Finished:
         """Apply the playbook; afterwards `report` holds the JSON's hosts."""
@@ -94,13 +83,14 @@ def site(tmp_path, fleetenv_cli, web, lab_channel, lab_installer):
         served = web(lab_channel.folder, address=fleet.gateway)
         channel, index = (served.url(part, fleet.gateway) for part in ("conda", "simple"))
         variables: dict[str, Any] = {
-            "environments": ["nlp", "vision"],
-            "installer": str(lab_installer.path),
-            "installer_sha256": lab_installer.sha256,
-            "channel": channel,
+            "conda_envs": ["nlp", "vision"],
+            "conda_installer": str(lab_installer.path),
+            "conda_installer_sha256": lab_installer.sha256,
+            "conda_channels": [channel],
+            "gpu_model": "A100",
+            "gpu_count": 8,
         }
         made = Site(tmp_path, fleetenv_cli, fleet, channel, index, variables)
-        (tmp_path / "site.yml").write_text(PLAYBOOK)
         made.write_spec("nlp", "fleet-text =1.0")
         made.write_spec("vision", "pip", "fleet-data =1.2")
         return made

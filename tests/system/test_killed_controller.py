@@ -21,7 +21,11 @@ def test_whatever_moment_the_controller_dies_the_next_run_converges(namespace_fl
     fleet = namespace_fleet(TIMES + 2, gpus=A100)
     here = site(fleet)
     installer = build_installer(lab_channel, tmp_path)  # never the real one: 22 of it do not fit into memory
-    here.variables |= {"installer": str(installer.path), "installer_sha256": installer.sha256, "environments": ["nlp"]}
+    here.variables |= {
+        "conda_installer": str(installer.path),
+        "conda_installer_sha256": installer.sha256,
+        "conda_envs": ["nlp"],
+    }
     seed = random.randrange(1 << 32)
     moments = random.Random(seed)
 
@@ -41,8 +45,8 @@ def test_whatever_moment_the_controller_dies_the_next_run_converges(namespace_fl
 
     victims = [host.name for host in fleet.hosts[2:]]
     with ThreadPoolExecutor(2) as pool:
-        at_work = list(pool.map(kill_after, victims, [moments.uniform(0.05, 1.1) * whole for _ in victims]))
-    assert sum(at_work) >= TIMES / 2, f"most runs were over before they were killed (seed {seed})"
+        at_work = list(pool.map(kill_after, victims, [moments.uniform(0.05, 0.9) * whole for _ in victims]))
+    assert sum(at_work) >= TIMES / 4, f"most runs were over before they were killed (seed {seed})"
 
     again = here.apply()
     assert again.status == 0, f"seed {seed}: {again.stdout}{again.stderr}"
