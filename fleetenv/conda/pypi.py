@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _DISTRIBUTION = re.compile(r"(?:\A|/)site-packages/([^/-]+)-([^/-]+)(?:-[^/]*)?\.(?:dist|egg)-info(?:/|\Z)")
 _MANYLINUX = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # the minor versions of glibc that uv knows as targets
 _MACHINES = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
-_CANONICAL = re.compile(r"\Ahttps?://[^#]*?/packages/([0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/[^/#?]+)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ def _locked(package: Mapping[str, Any], spec: Spec, target: Target) -> PipPackag
     sha256 = archive.get("hashes", {}).get("sha256")
     if not sha256:
         raise InputError(f"the index gives no sha256 for {name} {version}", location=_where(spec, name))
-    return PipPackage(normalized(name), version, canonical_url(str(archive["url"])), str(sha256))
+    return PipPackage(normalized(name), version, plain_url(str(archive["url"])), str(sha256))
 
 
 def best_wheel(wheels: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -132,13 +131,9 @@ def _specificity(url: str) -> tuple[int, int, int]:
     return kind, max(versions, default=0), max(glibc, default=0)
 
 
-def canonical_url(url: str) -> str:
-    """Return the official place of a file that a mirror of the official index has; of others the URL, less secrets."""
-    url = url.partition("#")[0]
-    match = _CANONICAL.match(url)
-    if match:
-        return f"https://wheels.example.com/packages/{match[1]}"
-    return re.sub(r"\A(https?://)[^/@]*@", r"\1", url)
+def plain_url(url: str) -> str:
+    """Return the URL of a file without user, password and fragment: what a lock may hold."""
+    return re.sub(r"\A(https?://)[^/@]*@", r"\1", url.partition("#")[0])
 
 
 def _python_platform(target: Target) -> str:
