@@ -99,13 +99,15 @@ class Console(Sink):
         failed = sum(bool(each.failed) for each in hosts)
         unreachable = sum(bool(each.unreachable) for each in hosts)
         changed = sum(each.changed for each in hosts)
+        idle = sum(not any(each.as_tuple()) for each in hosts)  # the run ended before them, or chose no task for them
         words = [
-            f"{counted(len(hosts) - failed - unreachable, 'host')} "
+            f"{counted(len(hosts) - failed - unreachable - idle, 'host')} "
             + ("would converge" if self._check_mode else "converged"),
             f"{changed} would change" if self._check_mode else f"{changed} changed",
         ]
         words += [f"{counted(failed, 'host')} failed"] if failed else []
         words += [f"{counted(unreachable, 'host')} unreachable"] if unreachable else []
+        words += [f"{counted(idle, 'host')} came to no task"] if idle else []
         if event.interrupted:
             words = ["interrupted", f"{changed} changed so far"]
         trips = max(event.round_trips.values(), default=0)

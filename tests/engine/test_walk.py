@@ -263,6 +263,7 @@ def test_serial_goes_batch_by_batch_and_stops_at_a_lost_batch(project: Project) 
     )
     assert done.status == 2
     assert (project.folder / "order").read_text().split() == ["a", "b"]
+    assert "1 host converged, 3 changed, 1 host failed, 1 host came to no task in" in done.stdout
 
 
 def test_any_errors_fatal_stops_everybody(project: Project) -> None:
