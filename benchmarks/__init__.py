@@ -1,0 +1,1 @@
+"""fleetenv measured against its peers and its floor."""
