@@ -34,19 +34,21 @@ fe_sums() {
   LC_ALL=C sha256sum -- "$@"
 }
 fe_content() {
-  for s do
-    fe_of "$s"; shift
+  n=$#
+  for s do  # the subjects stay in front, the paths of those that are read come behind them
+    fe_of "$s"
     [ -n "${w#?}" ] && [ -f "$p" ] || continue
-    if [ -r "$p" ]; then set -- "$@" "$s"; else printf 'unreadable\0%s\0' "$p"; fi
+    if [ -r "$p" ]; then set -- "$@" "$p"; else printf 'unreadable\0%s\0' "$p"; fi
   done
-  [ $# -eq 0 ] && return
-  sums=$(fe_sums "$@")
+  [ $# -eq $n ] && return
+  sums=$(shift $n; LC_ALL=C exec sha256sum -- "$@")
   printf 'sums\0%s\0' "$sums"
   c=0 nl='
 '
   for s do
+    [ $((n -= 1)) -lt 0 ] && break
     fe_of "$s"; w=${w#?}
-    if [ "$w" = '?' ] || [ "$c" -ge @MOST@ ]; then continue; fi
+    if [ -z "$w" ] || [ "$w" = '?' ] || ! [ -f "$p" ] || ! [ -r "$p" ] || [ "$c" -ge @MOST@ ]; then continue; fi
     case $nl$sums$nl in
       *"$nl$w  $p$nl"*) ;;
       *) c=$((c + 1)); printf 'content\0%s\0' "$p"; head -c @LIMIT@ -- "$p" | base64 -w 0; printf '\0';;

@@ -1,13 +1,14 @@
 """What is said to the remote shell: pure functions from steps to bytes.
 
 The remote shell is POSIX `sh` in a loop. It is started by [`BOOTSTRAP`][], which is all that an argument list ever
-holds; the loop itself and the connection's nonce come first on its standard input. Then message by message:
+holds; everything else comes on its standard input, message by message:
 
     HEADER: two decimal numbers and a newline: bytes of script, bytes of data behind it
     SCRIPT: one line for each item, each evaluating the item's own text in a subshell of its own
     DATA:   what items read as their standard input, one after the other
 
-After the greeting and after each item a mark goes to standard output and to standard error, so that what lies between
+The script of the first message begins with a greeting, which holds the connection's nonce, and ends with the loop that
+reads the further messages. After the greeting and after each item a mark goes to standard output and to standard error, so that what lies between
 two marks is the item's own: the nonce, the exit status, a newline.
 """
 
@@ -21,7 +22,7 @@ from typing import TypeAlias
 
 from fleetenv.remote import sh
 
-BOOTSTRAP = 'read -r fe_n&&eval "$(head -c $fe_n)"'
+BOOTSTRAP = 'read -r fe_n fe_d&&eval "$(head -c $fe_n)"'
 """One line without quotes, backslashes or exclamation marks inside: it passes csh, fish and bash alike unharmed."""
 
 NONCE_LENGTH = 32
@@ -29,16 +30,18 @@ NONCE_LENGTH = 32
 # The nonce is kept in two halves, so that an item that prints all variables (`set`) does not print the mark.
 # The greeting tells the session, by which all that the shell started can be found and ended.
 # Names begin with fe_, so that none of ours is one of the user's.
-_LOOP = """\
+_GREETING = """\
 fe_a={first} fe_b={second}
 fe_mark(){{ printf '%s%s %s\\n' $fe_a $fe_b $1;printf '%s%s %s\\n' $fe_a $fe_b $1 >&2;return $1;}}
-read -r fe_n </proc/$$/stat;set -- ${{fe_n##*) }}
+read -r fe_s </proc/$$/stat;set -- ${{fe_s##*) }}
 printf '%s%s %s\\n' $fe_a $fe_b $4;printf '%s%s 0\\n' $fe_a $fe_b >&2
 set --
-while read -r fe_n fe_d;do
+"""
+_LEFT = "if [ $fe_d -gt 0 ];then head -c $fe_d >/dev/null;fi\n"  # data of items that were not come to
+_LOOP = f"""\
+{_LEFT}while read -r fe_n fe_d;do
 eval "$(head -c $fe_n)"
-if [ $fe_d -gt 0 ];then head -c $fe_d >/dev/null;fi
-done
+{_LEFT}done
 """
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -68,21 +71,23 @@ class Item:
     may_fail: bool = False
 
 
-def greeting(nonce: str) -> bytes:
-    """Return what starts the loop: the first bytes that [`BOOTSTRAP`][] reads."""
-    loop = _LOOP.format(first=nonce[: NONCE_LENGTH // 2], second=nonce[NONCE_LENGTH // 2 :]).encode()
-    return b"%d\n%b" % (len(loop), loop)
-
-
-def message(items: Sequence[Item]) -> list[Data]:
+def message(items: Sequence[Item], nonce: str | None = None) -> list[Data]:
     """Return one message: header and script as the first part, then the items' data.
+
+    Args:
+        items: what to do.
+        nonce: For the first message to a shell: `NONCE_LENGTH` characters that mark its answers.
 
     Raises:
         ValueError: a script or a variable cannot be said in sh: a NUL character, or a name that is none.
     """
-    script = "".join(f"{_line(item)}||break\n" for item in items)
+    lines = "".join(f"{_line(item)}||break\n" for item in items)
     # `while` is what `break` leaves, so that nothing follows an item that failed
-    encoded = f"while :;do\n{script}break;done\n".encode("utf-8", "surrogateescape")
+    script = f"while :;do\n{lines}break;done\n"
+    if nonce:
+        greeting = _GREETING.format(first=nonce[: NONCE_LENGTH // 2], second=nonce[NONCE_LENGTH // 2 :])
+        script = f"{greeting}{{\n{script}{_LOOP}}}\n"  # in braces, so that of a message that is cut off nothing is done
+    encoded = script.encode("utf-8", "surrogateescape")
     total = sum(len(item.stdin) for item in items)
     return [b"%d %d\n%b" % (len(encoded), total, encoded), *(item.stdin for item in items if len(item.stdin))]
 

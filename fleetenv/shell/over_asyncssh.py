@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import asyncssh
 
@@ -28,6 +28,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     """One program on the host: what arrives is kept until it is read."""
 
     def __init__(self) -> None:
+        self.opened: asyncio.Future[asyncssh.SSHClientChannel[bytes]] = asyncio.get_running_loop().create_future()
         self.chunks: deque[tuple[bytes, bool]] = deque()
         self.size = 0
         self.arrived = asyncio.Event()
@@ -40,6 +41,12 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
+        # asyncssh calls this just before it sends the request: a moment later the request is on its way
+        asyncio.get_running_loop().call_soon(self._request_sent)
+
+    def _request_sent(self) -> None:
+        if not self.opened.done():
+            self.opened.set_result(self._channel)
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         self.chunks.append((data, datatype is not None))
@@ -64,9 +71,11 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 class _Channel:
     """A [`Channel`][fleetenv.shell.transport.Channel] over asyncssh."""
 
-    def __init__(self, channel: asyncssh.SSHClientChannel[bytes], session: _Session) -> None:
-        self._channel = channel
+    def __init__(self, session: _Session, started: asyncio.Task[object], user: str) -> None:
+        self._channel = session.opened.result()
         self._session = session
+        self._started = started
+        self._user = user
 
     async def read(self) -> tuple[bytes, bool] | None:
         session = self._session
@@ -74,6 +83,7 @@ class _Channel:
             if session.ended:
                 if session.cut:
                     raise ConnectionCut(reason(session.cut))
+                await _confirm(self._started, self._user)
                 return None
             session.arrived.clear()
             await session.arrived.wait()
@@ -113,17 +123,21 @@ class _Transport:
         self._jump = jump
 
     async def start(self, command: str) -> _Channel:
-        try:
-            channel, session = await self.connection.create_session(
-                _Session, command, encoding=None, request_pty=False, x11_forwarding=False
+        # The answer to the request is not waited for: what is written to the program follows it at once.
+        session = _Session()
+        started = asyncio.create_task(
+            self.connection.create_session(
+                lambda: session, command, encoding=None, request_pty=False, x11_forwarding=False
             )
-        except asyncssh.ChannelOpenError as error:
-            if self.connection.is_closed():
-                raise ConnectionCut(reason(error)) from error
-            raise Unreachable(f"the host starts no program for {self.user}: {error.reason}") from error
-        except (asyncssh.Error, OSError) as error:
-            raise ConnectionCut(reason(error)) from error
-        return _Channel(channel, cast(_Session, session))
+        )
+        try:
+            await asyncio.wait({started, session.opened}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            started.cancel()
+            raise
+        if not session.opened.done():
+            await _confirm(started, self.user)
+        return _Channel(session, started, self.user)
 
     async def close(self) -> None:
         self.connection.close()
@@ -138,6 +152,21 @@ class _Transport:
     @property
     def user(self) -> str:
         return str(self.connection.get_extra_info("username"))
+
+
+async def _confirm(started: asyncio.Task[object], user: str) -> None:
+    """Wait for the host's answer to the request for a program.
+
+    Raises:
+        Unreachable: it starts none.
+        ConnectionCut: there is no connection any more.
+    """
+    try:
+        await started
+    except asyncssh.ChannelOpenError as error:
+        raise Unreachable(f"the host starts no program for {user}: {error.reason}") from error
+    except (asyncssh.Error, OSError) as error:
+        raise ConnectionCut(reason(error)) from error
 
 
 async def connect(settings: Settings, ring: KeyRing) -> Transport:

@@ -12,7 +12,7 @@ from fleetenv.errors import HostError, TaskFailed, Unreachable
 from fleetenv.remote import Completed, sh
 from fleetenv.shell.answer import Answer, Progress, ProtocolError
 from fleetenv.shell.become import READY, Become
-from fleetenv.shell.message import BOOTSTRAP, NONCE_LENGTH, Data, FilePart, Item, greeting, message
+from fleetenv.shell.message import BOOTSTRAP, NONCE_LENGTH, Data, FilePart, Item, message
 from fleetenv.shell.transport import WRITE_SIZE, Channel, ConnectionCut, Transport
 
 
@@ -38,7 +38,7 @@ class RemoteShell:
         self._nonce = secrets.token_hex(NONCE_LENGTH // 2)
         self._answer = Answer(self._nonce)
         self._ready: deque[Completed] = deque()
-        self._before = b""  # what is to be sent before the first message
+        self._greeted = False  # whether the first message was sent
         self.busy = False  # true from the start of a message until its answer is whole
         self.ended = False
         self.sent = 0  # bytes written
@@ -65,7 +65,6 @@ class RemoteShell:
             except BaseException:
                 self.close()
                 raise
-        self._before = greeting(self._nonce)
         return self
 
     async def _enter_password(self, become: Become, prompt: str) -> None:
@@ -109,15 +108,14 @@ class RemoteShell:
             Unreachable: the host has no shell, or something else than our shell answers.
             ConnectionCut: the connection broke.
         """
-        parts = [self._before, *message([job.item for job in jobs])]
-        self._before = b""
-        self.busy = True
+        first, *data = message([job.item for job in jobs], None if self._greeted else self._nonce)
+        self._greeted = self.busy = True
         self._answer.begin(progress)
-        if len(parts) == 2:
-            await self._write(b"".join(part for part in parts if isinstance(part, bytes)))
+        if isinstance(first, bytes) and not data:
+            await self._write(first)
             results = await self._results(jobs)
         else:
-            results = await self._exchange(parts, jobs, written)
+            results = await self._exchange([first, *data], jobs, written)
         self.busy = False
         return results
 

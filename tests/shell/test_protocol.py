@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fleetenv.remote import Completed
 from fleetenv.shell.answer import NOISE, Answer, ProtocolError, parse_progress
-from fleetenv.shell.message import BOOTSTRAP, Item, greeting, message
+from fleetenv.shell.message import BOOTSTRAP, Item, message
 
 NONCE = "0123456789abcdef" * 2
 outputs = st.binary(max_size=200) | st.sampled_from(
@@ -124,7 +124,7 @@ def test_a_real_sh_does_what_the_message_says(wanted: list[tuple[str, bytes, int
         Item(f'printf %s "$V";{"cat;" if reads else ""}exit {status}', data, {"V": text}, may_fail)
         for text, data, status, reads, may_fail in wanted
     ]
-    said = greeting(NONCE) + b"".join(part for part in message(steps) if isinstance(part, bytes))
+    said = b"".join(part for part in message(steps, NONCE) if isinstance(part, bytes))
     after = b"".join(part for part in message([Item("echo after")]) if isinstance(part, bytes))
     ran = subprocess.run(["sh", "-c", BOOTSTRAP], input=said + after, capture_output=True, check=False)
     answer = Answer(NONCE)
@@ -140,7 +140,7 @@ def test_a_real_sh_does_what_the_message_says(wanted: list[tuple[str, bytes, int
 def test_variables_of_the_user_are_left_alone() -> None:
     names = "abdlmnpst"
     script = ";".join(f"printf '%s,' \"${name}\"" for name in names) + ";m 2>/dev/null||:"
-    said = greeting(NONCE) + b"".join(part for part in message([Item(script)]) if isinstance(part, bytes))
+    said = b"".join(part for part in message([Item(script)], NONCE) if isinstance(part, bytes))
     environment = {**os.environ, **{name: f"mine {name}" for name in names}}
     ran = subprocess.run(["sh", "-c", BOOTSTRAP], input=said, capture_output=True, check=True, env=environment)
     assert "".join(f"mine {name}," for name in names).encode() + mark(0) in ran.stdout
@@ -148,11 +148,13 @@ def test_variables_of_the_user_are_left_alone() -> None:
 
 def test_a_message_that_is_cut_does_nothing(tmp_path: Path) -> None:
     """A connection that is lost in the middle of a script must not run the half of it."""
-    said = greeting(NONCE) + b"".join(
-        p for p in message([Item(f"touch {tmp_path}/{n}") for n in range(3)]) if isinstance(p, bytes)
-    )
-    for length in range(len(greeting(NONCE)), len(said) - 1):  # but for the last newline it is whole
-        subprocess.run(["sh", "-c", BOOTSTRAP], input=said[:length], capture_output=True, check=False)
+    touching = [Item(f"touch {tmp_path}/{n}") for n in range(3)]
+    (greeting,) = message([], NONCE)
+    for before, (said,) in ((b"", message(touching, NONCE)), (greeting, message(touching))):
+        assert isinstance(before, bytes)
+        assert isinstance(said, bytes)
+        for length in range(said.index(b"touch"), len(said) - 1):  # but for the last newline it is whole
+            subprocess.run(["sh", "-c", BOOTSTRAP], input=before + said[:length], capture_output=True, check=False)
     assert not list(tmp_path.iterdir())
 
 
