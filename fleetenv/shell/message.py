@@ -8,8 +8,8 @@ holds; everything else comes on its standard input, message by message:
     DATA:   what items read as their standard input, one after the other
 
 The script of the first message begins with a greeting, which holds the connection's nonce, and ends with the loop that
-reads the further messages. After the greeting and after each item a mark goes to standard output and to standard error, so that what lies between
-two marks is the item's own: the nonce, the exit status, a newline.
+reads the further messages. After the greeting and after each item a mark goes to standard output and to standard error,
+so that what lies between two marks is the item's own: the nonce, the exit status, a newline.
 """
 
 from __future__ import annotations

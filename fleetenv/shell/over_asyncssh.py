@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
@@ -130,8 +130,9 @@ class _Transport:
                 lambda: session, command, encoding=None, request_pty=False, x11_forwarding=False
             )
         )
+        either: list[asyncio.Future[Any]] = [started, session.opened]
         try:
-            await asyncio.wait({started, session.opened}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             started.cancel()
             raise
