@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import peers
 from fleetenv.lab import fleet
-from fleetenv.lab.fleet import Host
+from fleetenv.lab.fleet import Listed
 
 _ANSIBLE_CFG = """\
 [defaults]
@@ -22,7 +22,7 @@ ssh_args = -o ControlMaster=auto -o ControlPersist=60s
 _MITOGEN = "strategy = mitogen_linear\nstrategy_plugins = {folder}\n"
 
 
-def write(folder: Path, hosts: Sequence[Host]) -> None:
+def write(folder: Path, hosts: Sequence[Listed]) -> None:
     """Write `inventory.yml` for fleetenv, ansible and the floor, `inventory.py` for pyinfra, and `known_hosts`."""
     folder.mkdir(parents=True)
     fleet.write_inventory(folder, hosts)

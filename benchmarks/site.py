@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import inventories, measure
 from benchmarks.tools import Outcome, Tool
-from fleetenv.lab.fleet import Host
+from fleetenv.lab.fleet import Listed
 from fleetenv.lab.namespaces import NamespaceFleet
 
 NEAR, FAR = "near", "far"  # folders with inventories: of the hosts themselves, and of the relay's ports
@@ -35,7 +35,7 @@ class Site:
         inventories.write(self.folder / NEAR, self.fleet.hosts)
         inventories.write_ansible_settings(self.folder)
 
-    def settle_far(self, hosts: Sequence[Host]) -> None:
+    def settle_far(self, hosts: Sequence[Listed]) -> None:
         """Write the inventories of the same hosts behind a relay."""
         inventories.write(self.folder / FAR, hosts)
 

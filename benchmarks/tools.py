@@ -11,7 +11,9 @@ from pathlib import Path
 from benchmarks import peers
 
 ROOT = Path(__file__).parent.parent
-_RECAP = re.compile(r"^\s*(\S+)\s+(?::\s+)?ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+_RECAP = re.compile(
+    r"^ *(?:(\d+) hosts: )?\S.*? ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE
+)
 _TOTAL = re.compile(r"Grand total\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s*$", re.MULTILINE)
 
 
@@ -39,11 +41,11 @@ class Tool:
 
 
 def _recap(printed: str) -> Outcome | None:
-    """Read the recap of fleetenv or ansible: one line a host."""
-    lines = [tuple(map(int, match.groups()[1:])) for match in _RECAP.finditer(printed)]
-    if not lines:
+    """Read the recap of fleetenv or ansible: a line for each host, or (fleetenv) for many that have equal counts."""
+    rows = [[int(word or 1) for word in match.groups()] for match in _RECAP.finditer(printed)]
+    if not rows:
         return None
-    done, changed, unreachable, failed = (sum(column) for column in zip(*lines, strict=True))
+    done, changed, unreachable, failed = (sum(row[0] * row[column] for row in rows) for column in range(1, 5))
     return Outcome(done, changed, unreachable + failed)
 
 

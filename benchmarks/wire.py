@@ -21,7 +21,7 @@ _ADDRESS = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class FarHost:
-    """A host as it is seen through the relay; what `fleet.write_inventory` asks of a host."""
+    """A host as it is seen through the relay; see `fleetenv.lab.fleet.Listed`."""
 
     name: str
     user: str

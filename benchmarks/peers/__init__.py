@@ -34,7 +34,16 @@ def install() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     uv: list[str | Path] = [str(find_uv_bin()), "--quiet"]
     subprocess.run([*uv, "venv", "--python", sys.executable, FOLDER], check=True)
-    words = ["pip", "install", "--python", program("python"), "--compile-bytecode", "--require-hashes", "-r", _LOCK]
+    words: list[str | Path] = [
+        "pip",
+        "install",
+        "--python",
+        program("python"),
+        "--compile-bytecode",
+        "--require-hashes",
+        "-r",
+        _LOCK,
+    ]
     subprocess.run([*uv, *words], check=True)
     mark.write_text(wanted)
 

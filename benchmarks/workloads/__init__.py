@@ -1,6 +1,9 @@
 """The workloads, in the order in which they are run and reported."""
 
 from benchmarks.workload import Workload
+from benchmarks.workloads.far_hosts import FarHosts
+from benchmarks.workloads.first_run import FirstRun
 from benchmarks.workloads.noop import NoOp
+from benchmarks.workloads.services import Services
 
-WORKLOADS: tuple[Workload, ...] = (NoOp(),)
+WORKLOADS: tuple[Workload, ...] = (NoOp(), FirstRun(), Services(), FarHosts())

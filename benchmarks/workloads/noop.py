@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from benchmarks.site import Site
 from benchmarks.workload import Workload, copy_work, files
 from fleetenv.lab.namespace_host import NamespaceHost
@@ -12,7 +14,7 @@ class NoOp(Workload):
 
     name = "W1"
     title = "no-op re-run of 5 directories and 5 templates"
-    sizes = (1, 8, 32, 100)
+    sizes: ClassVar[tuple[int, ...]] = (1, 8, 32, 100)
     plays = dict.fromkeys(("fleetenv", "ansible", "mitogen"), "site.yml") | {"pyinfra": "deploy.py"}
 
     def prepare(self, site: Site) -> None:

@@ -20,8 +20,8 @@ PRIVATE_KEY = "id_ed25519"
 SSH_CONFIG = "ssh_config"
 
 
-class Host(Protocol):
-    """One disposable SSH host. Its GPUs are simulated."""
+class Listed(Protocol):
+    """What an inventory says of a host."""
 
     @property
     def name(self) -> str:
@@ -50,6 +50,10 @@ class Host(Protocol):
     @property
     def variables(self) -> Mapping[str, str]:
         """What the inventory says of this host beyond address and port."""
+
+
+class Host(Listed, Protocol):
+    """One disposable SSH host. Its GPUs are simulated."""
 
     def path(self, remote: str) -> Path:
         """Return where a path on the host (`~` is the user's home there) is seen from this machine."""
@@ -119,7 +123,7 @@ def known_host(address: str, port: int, public_key: str) -> str:
     return f"{place} {public_key}"
 
 
-def write_inventory(folder: Path, hosts: Iterable[Host]) -> Path:
+def write_inventory(folder: Path, hosts: Iterable[Listed]) -> Path:
     """Write inventory, known_hosts and ssh_config into a folder, and return the inventory's path.
 
     The inventory works with fleetenv and with Ansible; `ssh -F FOLDER/ssh_config HOST` with OpenSSH.
@@ -132,7 +136,7 @@ def write_inventory(folder: Path, hosts: Iterable[Host]) -> Path:
     return path
 
 
-def inventory(folder: Path, hosts: Iterable[Host]) -> str:
+def inventory(folder: Path, hosts: Iterable[Listed]) -> str:
     """Return the fleet as an inventory in Ansible's YAML."""
     entries: dict[str, dict[str, str | int]] = {}
     users = set()
@@ -152,7 +156,7 @@ def inventory(folder: Path, hosts: Iterable[Host]) -> str:
     )
 
 
-def _ssh_config(folder: Path, hosts: Sequence[Host]) -> str:
+def _ssh_config(folder: Path, hosts: Sequence[Listed]) -> str:
     blocks = [
         f"Host {host.name}\n  HostName {host.address}\n  Port {host.port}\n  User {host.user}\n"
         f"  IdentityFile {_quoted(host.private_key)}\n"
