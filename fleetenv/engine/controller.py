@@ -51,6 +51,11 @@ class TaskController:
 
     def find(self, path: str, folder: str) -> Path:
         """Find a file of the task's role or playbook, as Ansible looks for it; at last in the project as a whole."""
+        where = ("find", self.task, path, folder, self.memory.changes)
+        found: Path = self.remember(where, lambda: self._find(path, folder))
+        return found
+
+    def _find(self, path: str, folder: str) -> Path:
         wanted = Path(path).expanduser()
         project = [self.task.search[-1].parent, Path.cwd()] if self.task.search else [Path.cwd()]
         bases = [*self.task.search, *project]

@@ -19,6 +19,7 @@ from fleetenv.engine.lookahead import every_task
 from fleetenv.engine.options import Options
 from fleetenv.engine.order import as_number, batches, ordered
 from fleetenv.engine.plan import Planner
+from fleetenv.engine.prepared import Shared
 from fleetenv.engine.walk import Walk
 from fleetenv.errors import Location
 from fleetenv.events import Event, PlayStarted, RunFinished, RunStarted
@@ -73,7 +74,7 @@ class Fleet:
             extra_vars=options.extra_vars,
             templates=self._templates,
         )
-        self._memory = Memory()
+        self._shared = Shared(self._templates, Memory())
         self._dialogues: dict[str, Dialogue] = {}
         self._delegates: dict[str, Settings] = {}
         self._forks = Forks(options.forks, self._dialogues)
@@ -148,7 +149,7 @@ class Fleet:
         def settings_of(name: str) -> Settings:
             return settings if name == host else self._settings_of(name)
 
-        return Planner(host, play, variables, self._templates, self._memory, self._options, settings_of)
+        return Planner(host, play, variables, self._shared, self._options, settings_of)
 
     def _gathers_facts(self, play: Play) -> bool:
         wanted = self._templates.render(play.gather_facts, self._options.extra_vars)

@@ -68,7 +68,7 @@ async def perform(item: Item, errand: Errand) -> Result:
             case None:
                 skip: dict[str, Value] = {
                     "skip_reason": "Conditional result was False",
-                    "false_condition": item.false_condition,
+                    "false_condition": item.meaning.false_condition,
                 }
                 return Result(Status.SKIPPED, values=skip)
             case ControllerModule() as module:
@@ -95,7 +95,7 @@ async def _converge(module: StateModule[Any], item: Item, errand: Errand) -> Res
         steps = list(module.converge(diff))
     except TaskFailed as error:
         return Result(Status.FAILED, str(error), facts=module.facts(found), diff=diff, found=found)
-    if item.controller.check_mode:
+    if item.meaning.check_mode:
         return Result(Status.CHANGED, values=module.returns(found), facts=module.facts(found), diff=diff, found=found)
 
     errand.started()
@@ -117,7 +117,7 @@ async def _converge(module: StateModule[Any], item: Item, errand: Errand) -> Res
 
 
 async def _act(module: ActionModule, item: Item, errand: Errand) -> Result:
-    action = module.act(check=item.controller.check_mode)
+    action = module.act(check=item.meaning.check_mode)
     try:
         step = next(action)
         errand.started()

@@ -6,24 +6,43 @@ early, and the task is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fleetenv.engine.coming import Coming
-from fleetenv.engine.controller import Memory, TaskController
+from fleetenv.engine.controller import TaskController
 from fleetenv.engine.dialogue import Account, Asked
 from fleetenv.engine.options import Options
+from fleetenv.engine.prepared import Prepared, Shared
 from fleetenv.errors import InputError, MissingFile
 from fleetenv.modules import registry
 from fleetenv.modules.base import ControllerModule, Module, StateModule
-from fleetenv.playbook import HostVariables, Templates, UndefinedVariable, loops
+from fleetenv.playbook import HostVariables, Recorded, UndefinedVariable, loops
 from fleetenv.playbook.model import Play, Task
+from fleetenv.playbook.reading import Extended
+from fleetenv.remote import Lookup, Probe
 from fleetenv.shell import Become, Settings
 from fleetenv.source import Value
 
 WITHOUT_MODULE = frozenset({"meta", "include_tasks", "include_role"})
 """What the engine itself does, rather than a module."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Meaning:
+    """What a task, or one item of its loop, comes to with some variables: the same on every host that has these."""
+
+    check_mode: bool
+    no_log: bool
+    false_condition: str = ""
+    delegate_to: str = ""
+    become: bool | None = None
+    become_user: str | None = None
+    become_method: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    module: Module | None = None
+    question: Probe[Any] | Lookup[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +53,16 @@ class Item:
     local: Mapping[str, Value]
     label: str | None
     scope: Mapping[str, Value]
-    module: Module | None
-    asked: Asked | None
+    meaning: Meaning
     account: Account
+    asked: Asked | None
     controller: TaskController
-    false_condition: str = ""
-    no_log: bool = False
-    delegate_to: str | None = None
+    delegate_to: str | None  # another host than its own
+
+    @property
+    def module(self) -> Module | None:
+        """What is to be done."""
+        return self.meaning.module
 
 
 class Planner:
@@ -51,8 +73,7 @@ class Planner:
         host: str,
         play: Play,
         variables: HostVariables,
-        templates: Templates,
-        memory: Memory,
+        shared: Shared,
         options: Options,
         settings_of: Callable[[str], Settings],
     ) -> None:
@@ -60,10 +81,10 @@ class Planner:
         self.play = play
         self.variables = variables
         self._settings = settings_of  # by the name of any host; tasks may be delegated
-        self._templates = templates
-        self._memory = memory
+        self._templates = shared.templates
+        self._memory = shared.memory
+        self._prepared = Prepared(shared)
         self._options = options
-        self._plans: dict[Task, tuple[tuple[int, int], list[Item]]] = {}
 
     def items(self, task: Task) -> list[Item]:
         """Plan every item of a task; a task without a loop is one item.
@@ -71,14 +92,7 @@ class Planner:
         Raises:
             InputError: a template, a condition or an argument is wrong, with the variables that there are now.
         """
-        version = self.version
-        known, items = self._plans.get(task, (None, []))
-        if known != version:
-            before = self._templates.fleeting
-            items = [self.item(task, local, label) for local, label in self._turns(task)]
-            if self._templates.fleeting == before:
-                self._plans[task] = (version, items)
-        return items
+        return [self.item(task, local, label) for local, label in self._loop(task)]
 
     @property
     def version(self) -> tuple[int, int]:
@@ -91,26 +105,49 @@ class Planner:
             self._memory.changes += 1
 
     def item(self, task: Task, local: Mapping[str, Value], label: str | None) -> Item:
-        """Plan one item anew."""
+        """Plan one item."""
         scope = self.variables.scope(self.play, task, **local)
-        check_mode = self.flag(task.check_mode, scope, default=self._options.check_mode)
-        controller = TaskController(
-            self.host, check_mode, self._options.relock, scope, task, self._templates, self._memory
-        )
-        no_log = self.flag(task.no_log, scope)
+        meaning = self._prepared.get((task, label), scope, lambda inner: self._meaning(task, label, inner))
+        delegate_to = meaning.delegate_to if meaning.delegate_to != self.host else None
+        become = self._become(meaning, self._settings_of(delegate_to)) if meaning.module else None
+        account = Account(become, meaning.environment)
+        asked = Asked(account, meaning.question) if meaning.question else None
+        controller = self._controller(task, scope, meaning.check_mode)
+        return Item(task, local, label, scope, meaning, account, asked, controller, delegate_to or None)
+
+    def _meaning(self, task: Task, label: str | None, variables: Recorded) -> Meaning:
+        check_mode = self.flag(task.check_mode, variables, default=self._options.check_mode)
+        no_log = self.flag(task.no_log, variables)
         for condition in task.when:
-            if not self._templates.condition(condition, scope):
-                return Item(task, local, label, scope, None, None, Account(), controller, str(condition), no_log)
-        delegate_to = self._delegate(task, scope)
-        become = self._become(task, scope, self._settings_of(delegate_to))
-        account = Account(become, self._environment(task, scope))
-        module = self._module(task, scope, controller)
-        asked = Asked(account, module.observe()) if isinstance(module, StateModule) else None
-        return Item(task, local, label, scope, module, asked, account, controller, "", no_log, delegate_to)
+            if not self._templates.condition(condition, variables):
+                return Meaning(check_mode, no_log, str(condition))
+        delegate_to, user, method = (
+            None if each is None else self._templates.render(each, variables)
+            for each in (task.delegate_to, task.become_user, task.become_method)
+        )
+        # In two parts: hosts often have the same arguments, and other contents of the files that these name.
+        module = self._prepared.get(("module", task, label), variables, lambda inner: self._module(task, inner))
+        module = module.resolve(self._controller(task, variables, check_mode))
+        return Meaning(
+            check_mode,
+            no_log,
+            delegate_to=str(delegate_to or ""),
+            become=None if task.become is None else self.flag(task.become, variables),
+            become_user=str(user) if user else None,
+            become_method=str(method) if method else None,
+            environment=self._environment(task, variables),
+            module=module,
+            question=module.observe() if isinstance(module, StateModule) else None,
+        )
+
+    def _controller(self, task: Task, variables: Mapping[str, Value], check_mode: bool) -> TaskController:
+        return TaskController(
+            self.host, check_mode, self._options.relock, variables, task, self._templates, self._memory
+        )
 
     def inclusions(self, task: Task) -> Iterator[tuple[Mapping[str, Value], Mapping[str, Value]]]:
         """Yield, for each item of a dynamic include's loop whose conditions hold, its variables and all variables."""
-        for local, _ in self._turns(task):
+        for local, _ in self._loop(task):
             scope = self.variables.scope(self.play, task, **local)
             if self._holds(task, scope):
                 yield local, scope
@@ -179,18 +216,22 @@ class Planner:
         except InputError:
             return str(task.name)
 
-    def _turns(self, task: Task) -> Iterator[tuple[dict[str, Value], str | None]]:
+    def _loop(self, task: Task) -> Sequence[tuple[Mapping[str, Value], str | None]]:
         if task.loop is None:
-            yield {}, None
-            return
+            return [({}, None)]
         scope = self.variables.scope(self.play, task)
+        return self._prepared.get(("loop", task), scope, lambda inner: self._turns(task, inner))
+
+    def _turns(self, task: Task, variables: Recorded) -> list[tuple[dict[str, Value], str]]:
+        """Return the variables and the label of each item of a task's loop."""
         try:
-            values = loops.items(task, self._templates, scope) or []
+            values = loops.items(task, self._templates, variables) or []
         except UndefinedVariable:
-            if self._holds(task, scope):
+            if self._holds(task, variables):
                 raise
-            return  # Ansible skips a task whose condition is false, though its loop cannot be worked out
+            return []  # Ansible skips a task whose condition is false, though its loop cannot be worked out
         control = task.loop_control
+        turns: list[tuple[dict[str, Value], str]] = []
         for index, value in enumerate(values):
             local: dict[str, Value] = {control.loop_var: value, "ansible_loop_var": control.loop_var}
             if control.index_var:
@@ -200,10 +241,11 @@ class Planner:
                 local["ansible_loop"] = _position(values, index)
             label = value
             if control.label is not None:
-                label = self._templates.render(control.label, self.variables.scope(self.play, task, **local))
-            yield local, str(label)
+                label = self._templates.render(control.label, Extended(variables, local))
+            turns.append((local, str(label)))
+        return turns
 
-    def _module(self, task: Task, scope: Mapping[str, Value], controller: TaskController) -> Module:
+    def _module(self, task: Task, scope: Mapping[str, Value]) -> Module:
         kind = registry.load(task.module, task.location)
         raw = kind.raw if issubclass(kind, ControllerModule) else frozenset()
         arguments: dict[str, Value] = {}
@@ -217,16 +259,14 @@ class Planner:
                 if not isinstance(rendered, dict):
                     raise InputError(f"the arguments of {task.module} must be a mapping", location=task.location)
                 arguments |= rendered
-        return registry.build(task.module, arguments, task.location).resolve(controller)
+        return registry.build(task.module, arguments, task.location)
 
     def _settings_of(self, delegate_to: str | None) -> Settings:
         return self._settings(delegate_to or self.host)
 
-    def _become(self, task: Task, scope: Mapping[str, Value], settings: Settings) -> Become | None:
+    def _become(self, meaning: Meaning, settings: Settings) -> Become | None:
         """Return whom to become on the host that does it: with its own password, never with another host's."""
-        become = None if task.become is None else self.flag(task.become, scope)
-        user, method = (self._templates.render(each, scope) for each in (task.become_user, task.become_method))
-        chosen = settings.becoming(become, str(user) if user else None, str(method) if method else None)
+        chosen = settings.becoming(meaning.become, meaning.become_user, meaning.become_method)
         return None if chosen is None or chosen.user == settings.user else chosen
 
     def _environment(self, task: Task, scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
@@ -238,10 +278,6 @@ class Planner:
                     raise InputError("environment needs a mapping of names to values", location=task.location)
                 merged |= {str(key): str(value) for key, value in each.items()}
         return tuple(sorted(merged.items()))
-
-    def _delegate(self, task: Task, scope: Mapping[str, Value]) -> str | None:
-        name = None if task.delegate_to is None else self._templates.render(task.delegate_to, scope)
-        return None if not name or name == self.host else str(name)
 
 
 def _position(values: list[Value], index: int) -> dict[str, Value]:

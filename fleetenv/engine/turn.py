@@ -196,7 +196,7 @@ class Turns:
             return [] if item.delegate_to else self._lookahead.questions(siblings)
 
         def progress(done: float, total: float, text: str) -> None:
-            self._emit(Progress(host, ref, done, total, HIDDEN if item.no_log else text))
+            self._emit(Progress(host, ref, done, total, HIDDEN if item.meaning.no_log else text))
 
         timeout = self._options.task_timeout
         if item.task.timeout is not None:
@@ -223,7 +223,7 @@ class Turns:
             status = Status.IGNORED
         elif result.failed and rescued:
             status = Status.RESCUED
-        if item is not None and item.no_log:
+        if item is not None and item.meaning.no_log:
             label = None if item.label is None else HIDDEN
             msg = HIDDEN if result.failed else ""
             self._emit(TaskFinished(self._planner.host, self.current, status, msg=msg, item=label, seconds=seconds))

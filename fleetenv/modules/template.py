@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from fleetenv.errors import InputError
+from fleetenv.errors import InputError, Location
 from fleetenv.modules.base import Controller, Module
 from fleetenv.modules.filestate import content_of
 from fleetenv.modules.hostpath import check_path
 from fleetenv.modules.modes import check_mode
 from fleetenv.modules.placed import PlacedFile
-from fleetenv.source import Value
+from fleetenv.source import SourceText, Value
 from fleetenv.state import UNSET, UnsetType
 
 _NEWLINES = {"\\n": "\n", "\\r": "\r", "\\r\\n": "\r\n"}
@@ -64,7 +64,7 @@ class Template(Module, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def resolve(self, controller: Controller) -> PlacedFile:
         """Render the template."""
         path = controller.find(self.src, "templates")
-        text = controller.render_file(path, **self._extra(path, controller.host))
+        text = controller.render_file(path, **self._extra(path))
         ending = _NEWLINES.get(self.newline_sequence, self.newline_sequence)
         try:
             data = (text if ending == "\n" else text.replace("\n", ending)).encode(self.output_encoding)
@@ -86,10 +86,10 @@ class Template(Module, frozen=True, kw_only=True, forbid_unknown_fields=True):
             validate=None if isinstance(self.validate, UnsetType) else self.validate,
         )
 
-    def _extra(self, path: Path, host: str) -> Mapping[str, Value]:
+    def _extra(self, path: Path) -> Mapping[str, Value]:
         return {
             "ansible_managed": "Ansible managed",
-            "template_host": host,
+            "template_host": SourceText("{{ inventory_hostname }}", Location(str(path), 1, 1)),
             "template_path": self.src,
             "template_fullpath": str(path.absolute()),
         }

@@ -85,7 +85,7 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def about(path: Path) -> dict[str, Value]:
-    """Return the variables in which a template file finds what it is, as Ansible's does."""
+    """Return the variables in which a template file finds what it is, as Ansible's does, but for the present time."""
     status = path.stat()
     try:
         owner = pwd.getpwuid(status.st_uid).pw_name
@@ -97,7 +97,6 @@ def about(path: Path) -> dict[str, Value]:
         "template_path": str(path),
         "template_fullpath": str(path.resolve()),
         "template_mtime": datetime.datetime.fromtimestamp(status.st_mtime),  # local, as Ansible's
-        "template_run_date": datetime.datetime.now(),
         "template_uid": owner,
     }
 

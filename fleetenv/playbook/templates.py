@@ -5,6 +5,7 @@ Jinja itself is imported when the first text that needs it is rendered; each tex
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -36,7 +37,7 @@ class Templates:
         self.fleeting = 0  # how often something was read that may soon be otherwise: a clock, a file, another host
         self._environments: dict[object, PlaybookEnvironment] = {}
         self._compiled: dict[tuple[str, str], PlaybookTemplate] = {}
-        self._files: dict[tuple[object, ...], tuple[TemplateSource, PlaybookTemplate | None]] = {}
+        self._files: dict[tuple[object, ...], tuple[TemplateSource, PlaybookTemplate | None, Mapping[str, Value]]] = {}
 
     def render(self, value: Value, scope: Mapping[str, Value]) -> Value:
         """Render a value and all that is in it, keys too; what is `omit` is left out (None when it is all).
@@ -160,17 +161,20 @@ class Templates:
 
     def file(self, path: Path, reading: Reading, extra: Mapping[str, Value]) -> str:
         """Render a template file on behalf of a [`Reading`][]."""
-        source, template = self._file(path, reading)
+        source, template, known = self._file(path, reading)
         if template is None:
             return source.body
         top = Location(str(path), 1, 1)
-        inner = reading.within(Extended(reading.scope, {**about(path), **extra}))
+        now = datetime.datetime.now()
+        inner = reading.within(Extended(reading.scope, {**known, "template_run_date": now, **extra}))
         result = self._guard(lambda: self._checked(template.result(inner)), inner, top, (template, source.skipped))
         final = self._final(ended(result, source.body), top)
         return "" if final is None else str(final)
 
-    def _file(self, path: Path, reading: Reading) -> tuple[TemplateSource, PlaybookTemplate | None]:
-        """Read and compile a template file; it may include others from where the task looks for files."""
+    def _file(
+        self, path: Path, reading: Reading
+    ) -> tuple[TemplateSource, PlaybookTemplate | None, Mapping[str, Value]]:
+        """Read and compile a template file, which may include others from where the task looks for files."""
         try:
             search = plain(reading.variable("ansible_search_path"))
         except KeyError:
@@ -183,7 +187,8 @@ class Templates:
         if key not in self._files:
             source = read_template(path)
             needs_jinja = bool(source.settings) or is_template(source.body)
-            self._files[key] = (source, self._compile_file(path, source, folders) if needs_jinja else None)
+            template = self._compile_file(path, source, folders) if needs_jinja else None
+            self._files[key] = (source, template, about(path))
         return self._files[key]
 
     def _environment(self, *, escape: bool, **options: Any) -> PlaybookEnvironment:

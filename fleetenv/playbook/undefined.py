@@ -15,12 +15,17 @@ class UndefinedVariable(InputError):
     ) -> None:
         super().__init__(message, location=location, hint=hint)
         self.name = name  # the variable's name; None when something inside a variable is missing
+        self._known: Iterable[str] = ()
 
     def placed(self, location: Location | None, known: Iterable[str]) -> UndefinedVariable:
         """Return the error with its place and the nearest known name, where these were not known before."""
         if self.location is not None:
             return self
-        hint = self.hint
-        if hint is None and self.name is not None:
-            hint = nearest(self.name, known)
-        return UndefinedVariable(self.message, name=self.name, location=location, hint=hint)
+        error = UndefinedVariable(self.message, name=self.name, location=location, hint=self.hint)
+        error._known = known
+        return error
+
+    def __str__(self) -> str:
+        if self.hint is None and self.name is not None:
+            self.hint = nearest(self.name, self._known)  # only now: most such errors are passed over, and never shown
+        return super().__str__()

@@ -208,12 +208,15 @@ def _literal(tokens: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str,
 
 def _concat(parts: Iterable[Any]) -> object:
     """One value stays what it is; several become text, in which None is nothing."""
-    values = [each for each in _flat(parts) if each is not None]
+    parts = list(parts)
+    if TemplateModule in set(map(type, parts)):
+        parts = [*_flat(parts)]
+    values = [each for each in parts if each is not None]
     if not values:
         return None
     if len(values) == 1:
         return values[0]
-    return "".join([_text(each) for each in values])
+    return "".join([each if type(each) is str else _text(each) for each in values])
 
 
 def _flat(parts: Iterable[Any]) -> Iterator[Any]:
