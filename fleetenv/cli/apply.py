@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments
+from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting
 from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
 from fleetenv.engine import Fleet
 from fleetenv.engine.lookahead import linear
@@ -49,16 +49,17 @@ def run(options: argparse.Namespace) -> int:
 
     recap = Recap()
     sink = Relay([recap, *_reports(options)])
-    fleet = make_fleet(options, sink, check_mode=options.check, diff=options.diff, relock=options.lock)
-    if options.list_hosts or options.list_tasks or options.syntax_check:
-        fleet.choose()
-    if options.list_hosts or options.list_tasks:
-        print("\n".join(_listing(fleet, hosts=options.list_hosts, tasks=options.list_tasks)))
-        return 0
-    if options.syntax_check:
-        print(f"{options.playbook}: no mistakes found")
-        return 0
-    play(fleet, sink)
+    with connecting(options) as connect:
+        fleet = make_fleet(options, sink, connect, check_mode=options.check, diff=options.diff, relock=options.lock)
+        if options.list_hosts or options.list_tasks or options.syntax_check:
+            fleet.choose()
+        if options.list_hosts or options.list_tasks:
+            print("\n".join(_listing(fleet, hosts=options.list_hosts, tasks=options.list_tasks)))
+            return 0
+        if options.syntax_check:
+            print(f"{options.playbook}: no mistakes found")
+            return 0
+        play(fleet, sink)
     return recap.exit_status
 
 

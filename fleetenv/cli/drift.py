@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments
+from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting
 from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
 from fleetenv.drift.survey import Survey
 from fleetenv.errors import InputError
@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"there is no folder to write {options.output} into")
     survey = Survey()
     sink = Relay([survey, Looking(sys.stderr)])
-    play(make_fleet(options, sink, check_mode=True, survey=True, diff=True), sink)
+    with connecting(options) as connect:
+        play(make_fleet(options, sink, connect, check_mode=True, survey=True, diff=True), sink)
     report = replace(survey.report(), taken=datetime.now().astimezone())
     if not options.output:
         _write(report, options.format or "text", sys.stdout)

@@ -14,13 +14,13 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments, key_ring, read_settings
+from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_settings
 from fleetenv.errors import HostError, TaskFailed
 from fleetenv.gpu.probe import SMI_SECONDS, gpu_probe
 from fleetenv.gpu.states import GpuHost
 from fleetenv.remote import Run
 from fleetenv.report.gpus import Answer, gpus_json, print_gpus
-from fleetenv.shell import Connection, KeyRing, Settings, visit
+from fleetenv.shell import Connect, Connection, Settings, visit
 
 EXIT_UNREACHABLE = 4
 _SECONDS = SMI_SECONDS + 30
@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask all hosts, and print what they answered."""
-    answers = asyncio.run(_ask_all(read_settings(options, options.pattern), key_ring(), options.forks))
+    with connecting(options) as connect:
+        answers = asyncio.run(_ask_all(read_settings(options, options.pattern), connect, options.forks))
     if options.json:
         sys.stdout.write(gpus_json(answers))
     else:
@@ -46,9 +47,9 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_UNREACHABLE if any(isinstance(answer, HostError) for answer in answers.values()) else 0
 
 
-async def _ask_all(hosts: Sequence[Settings], ring: KeyRing, forks: int) -> Mapping[str, Answer]:
+async def _ask_all(hosts: Sequence[Settings], connect: Connect, forks: int) -> Mapping[str, Answer]:
     answers: dict[str, Answer] = {}
-    async for each in visit(hosts, _ask, ring=ring, forks=forks):
+    async for each in visit(hosts, _ask, connect=connect, forks=forks):
         answer = each.error or each.result
         assert answer is not None  # a visit has one of the two
         answers[each.host] = answer

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,14 @@ from fleetenv.source import Value
 
 if TYPE_CHECKING:
     from fleetenv.inventory import Inventory
-    from fleetenv.shell import Defaults, KeyRing, Settings
+    from fleetenv.shell import Connect, Defaults, Settings
 
 FORKS = 64
 """Hosts that are worked on at once, unless the user says otherwise."""
 
 
 def add_host_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `-i`, `-l`, `-e` and `-f`: which hosts, with which variables, how many at once."""
+    """Add `-i`, `-l`, `-e`, `-f` and `--workers`: which hosts, with which variables, how many at once."""
     parser.add_argument(
         "-i", "--inventory", action="append", required=True, metavar="SOURCE",
         help="a file, a folder, a program, or a list of hosts with a comma in it; may be given several times",
@@ -34,6 +35,10 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-f", "--forks", type=_count, default=FORKS, metavar="N", help=f"hosts worked on at once (default: {FORKS})"
     )
+    parser.add_argument(
+        "--workers", type=_count, default=1, metavar="N",
+        help="processes that hold the connections (default: 1, this one): for hundreds of hosts, and idle cores",
+    )  # fmt: skip
 
 
 def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,11 +130,20 @@ def read_settings(options: argparse.Namespace, pattern: str) -> list[Settings]:
     return [Settings.from_variables(host.name, fleet[host.name], defaults) for host in hosts]
 
 
-def key_ring() -> KeyRing:
-    """Return an empty key ring that asks for passphrases, if there is a terminal to ask on."""
-    from fleetenv.shell import KeyRing
+@contextmanager
+def connecting(options: argparse.Namespace) -> Iterator[Connect]:
+    """Give what connects to hosts, from this process or from `--workers`; passphrases are asked for on a terminal."""
+    from fleetenv.shell import KeyRing, connect
 
-    return KeyRing(_ask_passphrase if sys.stdin.isatty() else None)
+    ask = _ask_passphrase if sys.stdin.isatty() else None
+    if options.workers == 1:
+        ring = KeyRing(ask)
+        yield lambda settings: connect(settings, ring)
+        return
+    from fleetenv.shell.workers import Workers
+
+    with Workers(options.workers, ask) as workers:
+        yield workers.connect
 
 
 def _ask_passphrase(path: Path) -> str:

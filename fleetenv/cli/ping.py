@@ -14,11 +14,11 @@ import argparse
 import asyncio
 from collections.abc import Iterable
 
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments, key_ring, read_settings
+from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_settings
 from fleetenv.errors import Unreachable
 from fleetenv.remote import Run
 from fleetenv.report.text import visible_line
-from fleetenv.shell import Connection, KeyRing, Settings, Visit, visit
+from fleetenv.shell import Connect, Connection, Settings, Visit, visit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,14 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ping, and print a line a host as the answers come."""
-    hosts = read_settings(options, options.pattern)
-    return asyncio.run(_ping(hosts, key_ring(), options.forks))
+    with connecting(options) as connect:
+        hosts = read_settings(options, options.pattern)
+        return asyncio.run(_ping(hosts, connect, options.forks))
 
 
-async def _ping(hosts: Iterable[Settings], ring: KeyRing, forks: int) -> int:
+async def _ping(hosts: Iterable[Settings], connect: Connect, forks: int) -> int:
     status = 0
     width = max((len(settings.host) for settings in hosts), default=0)
-    async for each in visit(hosts, _who, ring=ring, forks=forks):
+    async for each in visit(hosts, _who, connect=connect, forks=forks):
         print(f"{each.host:<{width}} | {_line(each)}", flush=True)
         status |= 0 if not each.error else 4 if isinstance(each.error, Unreachable) else 2
     return status

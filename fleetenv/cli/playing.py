@@ -8,10 +8,10 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from fleetenv.cli.options import key_ring, read_defaults, read_extra_variables, read_inventory
+from fleetenv.cli.options import read_defaults, read_extra_variables, read_inventory
 from fleetenv.engine import Fleet, Options
 from fleetenv.events import Event, Sink
-from fleetenv.shell import connect
+from fleetenv.shell import Connect
 
 
 def add_play_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,7 @@ class Relay(Sink):
 def make_fleet(
     options: argparse.Namespace,
     sink: Sink,
+    connect: Connect,
     *,
     check_mode: bool,
     survey: bool = False,
@@ -60,7 +61,6 @@ def make_fleet(
     path: Path = options.playbook
     inventory = read_inventory(options, playbook_folder=path.parent)
     defaults = read_defaults(options)
-    ring = key_ring()
     choices = Options(
         check_mode=check_mode,
         survey=survey,
@@ -74,7 +74,7 @@ def make_fleet(
         verbosity=options.verbose,
         relock=relock,
     )
-    return Fleet(path, inventory, choices, defaults, lambda settings: connect(settings, ring), sink)
+    return Fleet(path, inventory, choices, defaults, connect, sink)
 
 
 def play(fleet: Fleet, sink: Sink) -> None:

@@ -17,11 +17,11 @@ import asyncio
 import sys
 from collections.abc import Iterable
 
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments, key_ring, read_settings, seconds
+from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_settings, seconds
 from fleetenv.errors import Unreachable
 from fleetenv.remote import Completed, Run, sh
 from fleetenv.report.text import visible, visible_line
-from fleetenv.shell import Connection, KeyRing, Settings, Visit, visit
+from fleetenv.shell import Connect, Connection, Settings, Visit, visit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,17 +39,18 @@ def run(options: argparse.Namespace) -> int:
     """Run the command, and print each host's output when it is there."""
     words = options.command
     step = Run(words[0] if len(words) == 1 else sh(*words), timeout=options.task_timeout)
-    hosts = read_settings(options, options.pattern)
-    return asyncio.run(_run(hosts, step, key_ring(), options))
+    with connecting(options) as connect:
+        hosts = read_settings(options, options.pattern)
+        return asyncio.run(_run(hosts, step, connect, options))
 
 
-async def _run(hosts: Iterable[Settings], step: Run, ring: KeyRing, options: argparse.Namespace) -> int:
+async def _run(hosts: Iterable[Settings], step: Run, connect: Connect, options: argparse.Namespace) -> int:
     async def work(connection: Connection) -> Completed:
         (answer,) = await connection.talk([step], become=connection.settings.becoming())
         return answer
 
     status = 0
-    async for each in visit(hosts, work, ring=ring, forks=options.forks):
+    async for each in visit(hosts, work, connect=connect, forks=options.forks):
         print(_title(each), end=" | " if options.one_line and each.result else "\n", flush=True)
         if each.result:
             (_show_line if options.one_line else _show)(each.result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,10 +28,8 @@ from fleetenv.modules import registry
 from fleetenv.playbook import FleetVariables, Playbook, Templates
 from fleetenv.playbook.model import Entry, Play, Task
 from fleetenv.playbook.reading import RawVariables
-from fleetenv.shell import Connection, Defaults, Settings
+from fleetenv.shell import Connect, Defaults, Settings
 from fleetenv.source import SourceMap, Value
-
-Connect = Callable[[Settings], Awaitable[Connection]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ async with await connect(settings) as connection:
 """
 
 from fleetenv.shell.become import Become
-from fleetenv.shell.connection import Connection, connect
+from fleetenv.shell.connection import Connect, Connection
+from fleetenv.shell.direct import connect
 from fleetenv.shell.fleet import Visit, visit
 from fleetenv.shell.keys import KeyRing
 from fleetenv.shell.settings import Defaults, Settings
 
-__all__ = ["Become", "Connection", "Defaults", "KeyRing", "Settings", "Visit", "connect", "visit"]
+__all__ = ["Become", "Connect", "Connection", "Defaults", "KeyRing", "Settings", "Visit", "connect", "visit"]

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fleetenv.errors import HostError
-from fleetenv.shell.connection import Connection, connect
-from fleetenv.shell.keys import KeyRing
+from fleetenv.shell.connection import Connect, Connection
 from fleetenv.shell.settings import Settings
 
 T = TypeVar("T")
@@ -28,7 +27,7 @@ class Visit(Generic[T]):
 
 
 async def visit(
-    hosts: Iterable[Settings], work: Callable[[Connection], Awaitable[T]], *, ring: KeyRing, forks: int
+    hosts: Iterable[Settings], work: Callable[[Connection], Awaitable[T]], *, connect: Connect, forks: int
 ) -> AsyncIterator[Visit[T]]:
     """Connect to every host and do the work there, on `forks` hosts at once; yield each visit as it ends.
 
@@ -43,7 +42,7 @@ async def visit(
             trips = 0
             result, error = None, None
             try:
-                async with await connect(settings, ring) as connection:
+                async with await connect(settings) as connection:
                     try:
                         result = await work(connection)
                     finally:

@@ -19,10 +19,18 @@ def host_key_checking(settings: Settings) -> str:
     if settings.host_key_checking:
         return settings.host_key_checking
     path = config_file(settings)
-    if not _mentions_checking(path):
+    if not _mentions(path, b"stricthostkeychecking"):
         return "yes"
     word = read_ssh_config(path).lookup(settings.address).get("stricthostkeychecking", "yes").lower()
     return {"accept-new": "accept-new", "no": "no", "off": "no"}.get(word, "yes")
+
+
+def proxy_jump(settings: Settings) -> str | None:
+    """Return the jump hosts in front of a host, from the settings, else from ssh's configuration; None: none."""
+    via = settings.proxy_jump
+    if via is None and _mentions(path := config_file(settings), b"proxyjump"):
+        via = read_ssh_config(path).lookup(settings.address).get("proxyjump")
+    return None if via is None or via.lower() == "none" else via
 
 
 def config_file(settings: Settings) -> Path:
@@ -48,10 +56,10 @@ def read_ssh_config(path: Path) -> paramiko.SSHConfig:
 
 
 @lru_cache(maxsize=16)
-def _mentions_checking(path: Path) -> bool:
-    """Whether paramiko's reader, which is slow to import, has to be asked."""
+def _mentions(path: Path, keyword: bytes) -> bool:
+    """Whether paramiko's reader, which is slow to import, has to be asked about a keyword (in lower case)."""
     try:
         text = path.read_bytes().lower()
     except OSError:
         return False
-    return b"stricthostkeychecking" in text or b"include" in text
+    return keyword in text or b"include" in text

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 import pytest
 from openssh import Account, Sshd, make_account, remove_account, start_sshd, stop_sshd
 
+from fleetenv import shell
+from fleetenv.shell import Connect
+from fleetenv.shell.workers import Workers
+
 
 @pytest.fixture(scope="session")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
@@ -45,3 +49,13 @@ def plain_account(sshd: Sshd) -> Iterator[Account]:
     account = make_account(f"fe{os.getpid()}c", "right horse", "", sshd.folder / "id_ed25519.pub")
     yield account
     remove_account(account)
+
+
+@pytest.fixture
+def connect(way: str) -> Iterator[Connect]:
+    """What connects, by the way that a test file's own fixture `way` names: by worker processes, or not."""
+    if way == "workers":
+        with Workers(2) as workers:
+            yield workers.connect
+    else:
+        yield shell.connect

@@ -13,12 +13,17 @@ from openssh import Account, Sshd
 
 from fleetenv.errors import TaskFailed
 from fleetenv.remote import Run, Send
-from fleetenv.shell import Become, Connection, Settings, connect
+from fleetenv.shell import Become, Connect, Connection, Settings
 
 
-@pytest.fixture(params=["asyncssh", "fabric"])
-def transport(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=["asyncssh", "fabric", "workers"])
+def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def transport(way: str) -> str:
+    return "asyncssh" if way == "workers" else way
 
 
 def login(sshd: Sshd, account: Account, transport: str) -> Settings:
@@ -26,7 +31,7 @@ def login(sshd: Sshd, account: Account, transport: str) -> Settings:
 
 
 @pytest.fixture
-async def connection(sshd: Sshd, account: Account, transport: str) -> AsyncIterator[Connection]:
+async def connection(connect: Connect, sshd: Sshd, account: Account, transport: str) -> AsyncIterator[Connection]:
     async with await connect(login(sshd, account, transport)) as connection:
         yield connection
 
@@ -39,7 +44,7 @@ async def test_sudo_with_a_password(connection: Connection, account: Account) ->
     assert [r.text for r in (*first, *second, *plain)] == ["root\n/root\ndata", "root\n", f"{account.name}\n"]
 
 
-async def test_sudo_without_a_password(sshd: Sshd, trusted_account: Account, transport: str) -> None:
+async def test_sudo_without_a_password(connect: Connect, sshd: Sshd, trusted_account: Account, transport: str) -> None:
     async with await connect(login(sshd, trusted_account, transport)) as connection:
         for password in (None, "not needed"):
             (answer,) = await connection.talk([Run("id -un; cat", stdin=b"x")], become=Become(password=password))
@@ -54,7 +59,7 @@ async def test_becoming_a_user_who_is_not_root(
 
 
 async def test_each_reason_not_to_become_root_is_one_clear_line(
-    sshd: Sshd, account: Account, plain_account: Account, connection: Connection
+    connect: Connect, sshd: Sshd, account: Account, plain_account: Account, connection: Connection
 ) -> None:
     async def refusal(connection: Connection, become: Become) -> str:
         with pytest.raises(TaskFailed) as caught:

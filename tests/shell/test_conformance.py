@@ -1,4 +1,4 @@
-"""What holds over every transport: the same suite over asyncssh, fabric and local, on a real sshd."""
+"""What holds over every transport: the same suite over asyncssh, fabric, local and workers, on a real sshd."""
 
 # ruff: noqa: ASYNC221, ASYNC240 - a test has its event loop for itself
 from __future__ import annotations
@@ -15,21 +15,24 @@ from openssh import Sshd
 
 from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.remote import Completed, Run, Send
-from fleetenv.shell import Connection, Settings, connect
-
-TRANSPORTS = ["asyncssh", "fabric", "local"]
+from fleetenv.shell import Connect, Connection, Settings
 
 
-@pytest.fixture(params=TRANSPORTS)
-def settings(request: pytest.FixtureRequest) -> Settings:
-    if request.param == "local":
-        return Settings("here", "localhost", transport="local")
-    server: Sshd = request.getfixturevalue("sshd")
-    return replace(server.settings(), transport=request.param)
+@pytest.fixture(params=["asyncssh", "fabric", "local", "workers"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-async def connection(settings: Settings) -> AsyncIterator[Connection]:
+def settings(request: pytest.FixtureRequest, way: str) -> Settings:
+    if way == "local":
+        return Settings("here", "localhost", transport="local")
+    server: Sshd = request.getfixturevalue("sshd")
+    return replace(server.settings(), transport="asyncssh" if way == "workers" else way)
+
+
+@pytest.fixture
+async def connection(connect: Connect, settings: Settings) -> AsyncIterator[Connection]:
     async with await connect(settings) as connection:
         yield connection
 
@@ -149,8 +152,8 @@ async def test_no_file_is_made_for_a_script(connection: Connection, tmp_path: Pa
     assert (await connection.talk([Run("cat", stdin=b"x" * 300_000), Run("ls -A /tmp ~")]))[1].stdout == before
 
 
-@pytest.mark.parametrize("settings", ["asyncssh", "fabric"], indirect=True)  # a local shell has no connection
-async def test_a_killed_connection_is_told(settings: Settings) -> None:
+@pytest.mark.parametrize("way", ["asyncssh", "fabric", "workers"])  # a local shell has no connection
+async def test_a_killed_connection_is_told(connect: Connect, settings: Settings) -> None:
     async with await connect(settings) as connection:
         with pytest.raises(Unreachable, match=r"connection was lost"):
             await connection.talk([Run("kill -9 $(ps -o ppid= -p $$)")])

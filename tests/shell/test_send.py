@@ -14,19 +14,24 @@ from openssh import Sshd
 
 from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.remote import Run, Send
-from fleetenv.shell import Connection, Settings, connect
+from fleetenv.shell import Connect, Connection, Settings
 
 
-@pytest.fixture(params=["asyncssh", "fabric", "local"])
-def settings(request: pytest.FixtureRequest) -> Settings:
-    if request.param == "local":
-        return Settings("here", "localhost", transport="local")
-    server: Sshd = request.getfixturevalue("sshd")
-    return replace(server.settings(), transport=request.param)
+@pytest.fixture(params=["asyncssh", "fabric", "local", "workers"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-async def connection(settings: Settings) -> AsyncIterator[Connection]:
+def settings(request: pytest.FixtureRequest, way: str) -> Settings:
+    if way == "local":
+        return Settings("here", "localhost", transport="local")
+    server: Sshd = request.getfixturevalue("sshd")
+    return replace(server.settings(), transport="asyncssh" if way == "workers" else way)
+
+
+@pytest.fixture
+async def connection(connect: Connect, settings: Settings) -> AsyncIterator[Connection]:
     async with await connect(settings) as connection:
         yield connection
 
@@ -56,7 +61,7 @@ async def test_a_large_file_arrives_with_progress(connection: Connection, source
     assert connection.round_trips == 2
 
 
-async def test_a_cut_transfer_is_resumed(settings: Settings, source: Path, target: Path) -> None:
+async def test_a_cut_transfer_is_resumed(connect: Connect, settings: Settings, source: Path, target: Path) -> None:
     class Cut(Exception):
         pass
 
@@ -77,8 +82,8 @@ async def test_a_cut_transfer_is_resumed(settings: Settings, source: Path, targe
     assert target.read_bytes() == source.read_bytes()
 
 
-@pytest.mark.parametrize("settings", ["asyncssh", "fabric"], indirect=True)  # a local shell has no connection
-async def test_a_small_file_that_is_cut_is_not_put_in_place(settings: Settings, target: Path) -> None:
+@pytest.mark.parametrize("way", ["asyncssh", "fabric", "workers"])  # a local shell has no connection
+async def test_a_small_file_that_is_cut_is_not_put_in_place(connect: Connect, settings: Settings, target: Path) -> None:
     target.write_text("old")
     async with await connect(settings) as connection:
         (answer,) = await connection.talk([Run("ps -o ppid= -p $$")])

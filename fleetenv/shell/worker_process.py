@@ -1,0 +1,190 @@
+"""The controller's side of one worker process: calls to it, and what becomes of them when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import msgspec
+
+from fleetenv.errors import Unreachable
+from fleetenv.shell.answer import Progress
+from fleetenv.shell.keys import AskPassphrase
+from fleetenv.shell.wire import (
+    Cancel,
+    Close,
+    Counts,
+    Done,
+    Failed,
+    Open,
+    Talk,
+    Told,
+    Wire,
+    decode_answer,
+    encode_request,
+)
+
+_PATIENCE = 3.0  # seconds that a worker has to end, once nobody listens to it
+
+
+class Passphrases:
+    """What the user said when a worker asked for a key's passphrase: every worker needs it, the user is asked once."""
+
+    def __init__(self, ask: AskPassphrase | None) -> None:
+        self._ask = ask
+        self._known: dict[Path, str | None] = {}
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is anybody to ask."""
+        return self._ask is not None
+
+    def of(self, path: Path) -> str | None:
+        """Return the passphrase of a key, None: nobody told it."""
+        if path not in self._known and self._ask:
+            self._known[path] = self._ask(path)
+        return self._known.get(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What waits for a worker's answer."""
+
+    outcome: asyncio.Future[Done | Failed]
+    progress: Progress | None
+
+
+class WorkerProcess:
+    """One worker. A call that it was cancelled in, or that it did not live to answer, is over here, too."""
+
+    def __init__(
+        self, number: int, requests: socket.socket, questions: socket.socket, passphrases: Passphrases
+    ) -> None:
+        self.number = number  # the process's id
+        self.lives = True
+        self._requests = requests
+        self._questions = questions
+        self._passphrases = passphrases
+        self._wire = Wire(self._receive, self._lose)
+        self._attached = False
+        self._sending = asyncio.Lock()
+        self._numbers = count()
+        self._calls: dict[int, _Call] = {}
+
+    async def call(
+        self,
+        request: Callable[[int], Open | Talk | Close],
+        progress: Progress | None = None,
+        counted: Callable[[Counts], None] | None = None,
+    ) -> Done:
+        """Let the worker carry out a request, and return its answer.
+
+        Args:
+            request: makes the request, given its number.
+            progress: told how far it is; what this raises ends the call.
+            counted: told what was said over the connection so far, whether the call succeeds or not.
+
+        Raises:
+            Unreachable: the worker has ended; beside whatever the worker says.
+        """
+        number = next(self._numbers)
+        outcome: asyncio.Future[Done | Failed] = asyncio.get_running_loop().create_future()
+        self._calls[number] = _Call(outcome, progress)
+        try:
+            async with self._sending:
+                await self._make_room()
+                self._wire.send(encode_request(request(number)))
+            answer = await outcome
+        finally:
+            if self._calls.pop(number, None) and self.lives and self._attached:  # not answered: it was given up
+                self._wire.send(encode_request(Cancel(number)))
+        if counted:
+            counted(answer.counts)
+        if isinstance(answer, Failed):
+            raise answer.error
+        return answer
+
+    async def _make_room(self) -> None:
+        """Wait until more can be sent: what waits here is not yet a message, and shares its bytes with others."""
+        if not self.lives:
+            raise _ended()
+        if not self._attached:
+            self._attached = True
+            loop = asyncio.get_running_loop()
+            self._requests.setblocking(False)
+            await loop.create_unix_connection(lambda: self._wire, sock=self._requests)
+            loop.add_reader(self._questions, self._answer_question)
+        await self._wire.room()
+
+    def _receive(self, message: bytes) -> None:
+        try:
+            answer = decode_answer(message)
+        except msgspec.DecodeError:
+            self._wire.close()  # it is no longer what we have started
+            return
+        if isinstance(answer, Told):
+            self._tell(answer)
+        elif (call := self._calls.pop(answer.call, None)) and not call.outcome.done():
+            call.outcome.set_result(answer)
+
+    def _tell(self, told: Told) -> None:
+        call = self._calls.get(told.call)
+        if call is None or call.progress is None or call.outcome.done():
+            return
+        try:
+            call.progress(told.done, told.total, told.text)
+        except Exception as error:  # the caller's own: it ends the caller's call, as it would without workers
+            call.outcome.set_exception(error)
+
+    def _answer_question(self) -> None:
+        try:
+            path = self._questions.recv(1 << 16)
+        except OSError:
+            path = b""
+        if not path:
+            asyncio.get_running_loop().remove_reader(self._questions)
+            return
+        passphrase = self._passphrases.of(Path(os.fsdecode(path)))
+        with suppress(OSError):
+            self._questions.send(b"-" if passphrase is None else b"+" + os.fsencode(passphrase))
+
+    def _lose(self) -> None:
+        """The worker has ended."""
+        self.lives = False
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            if not call.outcome.done():
+                call.outcome.set_exception(_ended())
+
+    def hang_up(self) -> None:
+        """Let the worker end."""
+        for ours in (self._requests, self._questions):
+            with suppress(OSError):  # it has ended before
+                ours.shutdown(socket.SHUT_RDWR)
+
+    def wait(self) -> None:
+        """Wait for its end, not for long."""
+        descriptor = os.pidfd_open(self.number)
+        try:
+            if not select.select([descriptor], [], [], _PATIENCE)[0]:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        finally:
+            os.close(descriptor)
+        os.waitpid(self.number, 0)
+
+    def forget(self) -> None:
+        """Close this process's copies of the sockets: it is another worker."""
+        self._requests.close()
+        self._questions.close()
+
+
+def _ended() -> Unreachable:
+    return Unreachable("the connection was lost: the worker process that held it has ended")
