@@ -80,7 +80,7 @@ class _Channel:
         return None
 
     async def write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, EOFError):  # EOFError: the connection broke while this was written
             if len(data) <= self._channel.out_window_size:
                 self._channel.sendall(data)
             else:

@@ -15,65 +15,78 @@ from pathlib import Path
 import pytest
 from openssh import Account, Sshd, free_port, keygen, start_sshd, stop_sshd
 
+from fleetenv import shell
 from fleetenv.errors import InputError, Unreachable
 from fleetenv.remote import Run
-from fleetenv.shell import Connection, KeyRing, Settings, connect
+from fleetenv.shell import Connect, Connection, KeyRing, Settings
 
 
-@pytest.fixture(params=["asyncssh", "fabric"])
-def settings(request: pytest.FixtureRequest, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+@pytest.fixture(params=["asyncssh", "fabric", "workers"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(way: str, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("HOME", str(tmp_path))  # no key, no known_hosts, no configuration but the test's own
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    return replace(sshd.settings(), transport=request.param, ssh_config=None, connect_timeout=5)
+    transport = "asyncssh" if way == "workers" else way
+    return replace(sshd.settings(), transport=transport, ssh_config=None, connect_timeout=5)
+
+
+@pytest.fixture
+def connect(settings: Settings, connect: Connect) -> Connect:
+    """After the environment is set: workers have that of the moment when they were started."""
+    return connect
 
 
 async def whoami(connection: Connection) -> str:
     return (await connection.talk([Run("id -un")]))[0].text.strip()
 
 
-async def reason(settings: Settings, ring: KeyRing | None = None) -> str:
+async def reason(connect: Connect, settings: Settings) -> str:
     with pytest.raises(Unreachable) as caught:
-        await connect(settings, ring)
+        await connect(settings)
     return str(caught.value)
 
 
-async def test_nobody_listens(settings: Settings) -> None:
+async def test_nobody_listens(connect: Connect, settings: Settings) -> None:
     port = free_port()
-    assert await reason(replace(settings, port=port)) == f"127.0.0.1 port {port}: connection refused"
+    assert await reason(connect, replace(settings, port=port)) == f"127.0.0.1 port {port}: connection refused"
 
 
-async def test_a_host_that_says_nothing(settings: Settings) -> None:
+async def test_a_host_that_says_nothing(connect: Connect, settings: Settings) -> None:
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        told = await reason(replace(settings, port=port, connect_timeout=0.5))
+        told = await reason(connect, replace(settings, port=port, connect_timeout=0.5))
     assert told == f"no answer from 127.0.0.1 port {port} within 0.5 s"
 
 
-async def test_a_name_that_does_not_exist(settings: Settings) -> None:
-    assert "cannot be resolved" in await reason(replace(settings, address="no-such-host.invalid"))
+async def test_a_name_that_does_not_exist(connect: Connect, settings: Settings) -> None:
+    assert "cannot be resolved" in await reason(connect, replace(settings, address="no-such-host.invalid"))
 
 
-async def test_a_host_that_speaks_something_else(settings: Settings) -> None:
+async def test_a_host_that_speaks_something_else(connect: Connect, settings: Settings) -> None:
     async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
     async with await asyncio.start_server(http, "127.0.0.1", 0) as server:
-        told = await reason(replace(settings, port=server.sockets[0].getsockname()[1]))
+        told = await reason(connect, replace(settings, port=server.sockets[0].getsockname()[1]))
     assert told.startswith("127.0.0.1 port ")
 
 
-async def test_a_key_that_is_refused(settings: Settings, tmp_path: Path) -> None:
+async def test_a_key_that_is_refused(connect: Connect, settings: Settings, tmp_path: Path) -> None:
     keygen(tmp_path / "other")
-    assert "login as root was refused" in await reason(replace(settings, private_key=tmp_path / "other"))
+    assert "login as root was refused" in await reason(connect, replace(settings, private_key=tmp_path / "other"))
 
 
-async def test_no_key_at_all(settings: Settings) -> None:
-    assert "login as root was refused" in await reason(replace(settings, private_key=None))
+async def test_no_key_at_all(connect: Connect, settings: Settings) -> None:
+    assert "login as root was refused" in await reason(connect, replace(settings, private_key=None))
 
 
-async def test_a_key_in_its_usual_place(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_key_in_its_usual_place(connect: Connect, settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "id_ed25519").write_bytes(sshd.key.read_bytes())
     (tmp_path / ".ssh" / "id_ed25519").chmod(0o600)
@@ -81,6 +94,7 @@ async def test_a_key_in_its_usual_place(settings: Settings, sshd: Sshd, tmp_path
         assert await whoami(connection) == "root"
 
 
+@pytest.mark.parametrize("way", ["asyncssh", "fabric"])
 async def test_a_key_with_a_passphrase_is_asked_for_once(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
     key = tmp_path / "locked"
     key.write_bytes(sshd.key.read_bytes())
@@ -97,16 +111,16 @@ async def test_a_key_with_a_passphrase_is_asked_for_once(settings: Settings, ssh
     locked = replace(settings, private_key=key)
     ring = KeyRing(ask)
     for _ in range(2):
-        async with await connect(locked, ring) as connection:
+        async with await shell.connect(locked, ring) as connection:
             assert await whoami(connection) == "root"
     assert asked == [key]
     with pytest.raises(InputError, match=r"needs a passphrase"):
-        await connect(locked)
+        await shell.connect(locked)
     with pytest.raises(InputError, match=r"passphrase of .* is wrong"):
-        await connect(locked, KeyRing(lambda path: "wrong"))
+        await shell.connect(locked, KeyRing(lambda path: "wrong"))
 
 
-async def test_a_key_that_is_none(settings: Settings, tmp_path: Path) -> None:
+async def test_a_key_that_is_none(connect: Connect, settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no key")
     for name in ("text", "missing"):
         with pytest.raises(InputError, match=f"cannot read the private key .*{name}"):
@@ -125,12 +139,14 @@ def agent(sshd: Sshd, tmp_path: Path) -> Iterator[Path]:
     process.wait()
 
 
+@pytest.mark.parametrize("way", ["asyncssh", "fabric"])
 async def test_a_key_that_only_the_agent_has(settings: Settings, agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
-    async with await connect(replace(settings, private_key=None)) as connection:
+    async with await shell.connect(replace(settings, private_key=None)) as connection:
         assert await whoami(connection) == "root"
 
 
+@pytest.mark.parametrize("way", ["asyncssh", "fabric"])
 async def test_a_locked_key_is_left_to_the_agent_that_has_it(
     settings: Settings, sshd: Sshd, agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,40 +158,40 @@ async def test_a_locked_key_is_left_to_the_agent_that_has_it(
     )
     (tmp_path / "locked.pub").write_bytes(sshd.key.with_suffix(".pub").read_bytes())
     monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
-    async with await connect(
+    async with await shell.connect(
         replace(settings, private_key=key), KeyRing(lambda path: pytest.fail("asked"))
     ) as connection:
         assert await whoami(connection) == "root"
 
 
-async def test_a_password(settings: Settings, account: Account) -> None:
+async def test_a_password(connect: Connect, settings: Settings, account: Account) -> None:
     with_password = replace(settings, private_key=None, user=account.name, password=account.password)
     async with await connect(with_password) as connection:
         assert await whoami(connection) == account.name
-    assert "login as" in await reason(replace(with_password, password="wrong"))
+    assert "login as" in await reason(connect, replace(with_password, password="wrong"))
 
 
 async def test_an_unknown_host_key_is_refused_and_the_line_says_how_to_mend_it(
-    settings: Settings, tmp_path: Path
+    connect: Connect, settings: Settings, tmp_path: Path
 ) -> None:
-    told = await reason(replace(settings, known_hosts=(tmp_path / "none",)))
+    told = await reason(connect, replace(settings, known_hosts=(tmp_path / "none",)))
     assert "its host key is not known (ssh-ed25519 SHA256:" in told
     assert f"ssh-keyscan -p {settings.port} 127.0.0.1 >> {tmp_path}/none" in told
 
 
 async def test_a_changed_host_key_is_refused_even_when_new_ones_are_accepted(
-    settings: Settings, tmp_path: Path
+    connect: Connect, settings: Settings, tmp_path: Path
 ) -> None:
     keygen(tmp_path / "another")
     known = tmp_path / "known"
     known.write_text(f"[127.0.0.1]:{settings.port} {(tmp_path / 'another.pub').read_text()}")
     for checking in ("yes", "accept-new"):
-        told = await reason(replace(settings, known_hosts=(known,), host_key_checking=checking))
+        told = await reason(connect, replace(settings, known_hosts=(known,), host_key_checking=checking))
         assert "its host key has CHANGED" in told
         assert f"ssh-keygen -f {known} -R [127.0.0.1]:{settings.port}" in told
 
 
-async def test_a_hashed_entry_is_understood(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_hashed_entry_is_understood(connect: Connect, settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
     known = tmp_path / "known"
     known.write_bytes(sshd.known_hosts.read_bytes())
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(known)], check=True, stderr=subprocess.PIPE)
@@ -185,7 +201,7 @@ async def test_a_hashed_entry_is_understood(settings: Settings, sshd: Sshd, tmp_
 
 
 async def test_new_keys_are_accepted_once_when_many_connect_at_once(
-    settings: Settings, sshd: Sshd, tmp_path: Path
+    connect: Connect, settings: Settings, sshd: Sshd, tmp_path: Path
 ) -> None:
     known = tmp_path / ".ssh" / "known_hosts"
     accepting = replace(settings, known_hosts=(known,), host_key_checking="accept-new")
@@ -197,17 +213,21 @@ async def test_new_keys_are_accepted_once_when_many_connect_at_once(
         assert await whoami(connection) == "root"
 
 
-async def test_a_key_of_another_port_is_no_key_of_this_one(settings: Settings, tmp_path: Path) -> None:
+async def test_a_key_of_another_port_is_no_key_of_this_one(
+    connect: Connect, settings: Settings, tmp_path: Path
+) -> None:
     keygen(tmp_path / "another")
     known = tmp_path / "known"
     known.write_text(f"127.0.0.1 {(tmp_path / 'another.pub').read_text()}")
     async with await connect(replace(settings, known_hosts=(known,), host_key_checking="accept-new")) as connection:
         assert await whoami(connection) == "root"
-    assert "not known" in await reason(replace(settings, known_hosts=(tmp_path / "none",)))
+    assert "not known" in await reason(connect, replace(settings, known_hosts=(tmp_path / "none",)))
 
 
 @pytest.mark.parametrize("word", ["accept-new", "no"])
-async def test_host_key_checking_may_be_set_in_ssh_config(settings: Settings, tmp_path: Path, word: str) -> None:
+async def test_host_key_checking_may_be_set_in_ssh_config(
+    connect: Connect, settings: Settings, tmp_path: Path, word: str
+) -> None:
     config = tmp_path / "config"
     config.write_text(f"Host 127.*\n  StrictHostKeyChecking {word}\n  UserKnownHostsFile {tmp_path}/known\n")
     async with await connect(replace(settings, known_hosts=(), ssh_config=config)) as connection:
@@ -215,12 +235,12 @@ async def test_host_key_checking_may_be_set_in_ssh_config(settings: Settings, tm
     assert (tmp_path / "known").exists() == (word == "accept-new")
 
 
-async def test_no_checking_when_the_user_wants_none(settings: Settings, tmp_path: Path) -> None:
+async def test_no_checking_when_the_user_wants_none(connect: Connect, settings: Settings, tmp_path: Path) -> None:
     async with await connect(replace(settings, known_hosts=(tmp_path / "none",), host_key_checking="no")) as connection:
         assert await whoami(connection) == "root"
 
 
-async def test_what_ssh_config_says_is_used(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+async def test_what_ssh_config_says_is_used(connect: Connect, settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "config").write_text(
         f"Host gpu*\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User root\n  IdentityFile {sshd.key}\n"
@@ -231,7 +251,9 @@ async def test_what_ssh_config_says_is_used(settings: Settings, sshd: Sshd, tmp_
         assert await whoami(connection) == "root"
 
 
-async def test_through_a_jump_host(settings: Settings, sshd: Sshd, account: Account, tmp_path: Path) -> None:
+async def test_through_a_jump_host(
+    connect: Connect, settings: Settings, sshd: Sshd, account: Account, tmp_path: Path
+) -> None:
     bastion = start_sshd(tmp_path / "bastion", "AllowTcpForwarding yes")
     try:
         (tmp_path / "known").write_text(sshd.known_hosts.read_text() + bastion.known_hosts.read_text())
@@ -242,13 +264,15 @@ async def test_through_a_jump_host(settings: Settings, sshd: Sshd, account: Acco
             assert answer.text.splitlines()[0] == str(sshd.port)
         log = subprocess.run(["ss", "-tn"], stdout=subprocess.PIPE, text=True, check=True).stdout
         assert f"127.0.0.1:{bastion.port}" not in [line for line in log.splitlines() if "ESTAB" in line]
-        assert "jump host" in await reason(replace(through, known_hosts=sshd.settings().known_hosts))
+        assert "jump host" in await reason(connect, replace(through, known_hosts=sshd.settings().known_hosts))
     finally:
         stop_sshd(bastion)
 
 
-@pytest.mark.parametrize("settings", ["asyncssh"], indirect=True)  # paramiko connects anew for each host
-async def test_hosts_share_the_connection_to_their_jump_host(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["asyncssh", "workers"])  # paramiko connects anew for each host
+async def test_hosts_share_the_connection_to_their_jump_host(
+    connect: Connect, settings: Settings, sshd: Sshd, tmp_path: Path
+) -> None:
     first, second = (start_sshd(tmp_path / name, "LogLevel VERBOSE") for name in ("first", "second"))
     try:
         key = (sshd.folder / "authorized_keys").read_text()
@@ -268,7 +292,7 @@ async def test_hosts_share_the_connection_to_their_jump_host(settings: Settings,
             stop_sshd(server)
 
 
-async def test_through_a_proxy_command(settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
+async def test_through_a_proxy_command(connect: Connect, settings: Settings, sshd: Sshd, tmp_path: Path) -> None:
     script = "import socket,sys,threading,os\ns=socket.create_connection((sys.argv[1],int(sys.argv[2])))\n"
     script += "def up():\n  while d:=os.read(0,65536): s.sendall(d)\nthreading.Thread(target=up,daemon=True).start()\n"
     script += "while d:=s.recv(65536): os.write(1,d)\n"
@@ -278,7 +302,7 @@ async def test_through_a_proxy_command(settings: Settings, sshd: Sshd, tmp_path:
         assert await whoami(connection) == "root"
 
 
-async def test_a_host_that_falls_silent_is_lost(settings: Settings) -> None:
+async def test_a_host_that_falls_silent_is_lost(connect: Connect, settings: Settings) -> None:
     async with await connect(replace(settings, keepalive=0.2)) as connection:
         (answer,) = await connection.talk([Run("ps -o ppid= -p $PPID; echo $PPID")])
         daemon = int(answer.text.split()[1])
@@ -290,11 +314,12 @@ async def test_a_host_that_falls_silent_is_lost(settings: Settings) -> None:
             os.kill(daemon, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("way", ["asyncssh", "fabric"])
 async def test_many_at_once(settings: Settings) -> None:
     ring = KeyRing()
 
     async def one(number: int) -> str:
-        async with await connect(settings, ring) as connection:
+        async with await shell.connect(settings, ring) as connection:
             return (await connection.talk([Run(f"echo {number}")]))[0].text
 
     count = 32 if settings.transport == "asyncssh" else 8
@@ -310,15 +335,17 @@ def odd_shell(sshd: Sshd, plain_account: Account, tmp_path: Path) -> Iterator[Pa
     subprocess.run(["usermod", "-s", "/bin/bash", plain_account.name], check=True)
 
 
-async def start(settings: Settings, account: Account, shell: Path, text: str) -> Connection:
+async def start(connect: Connect, settings: Settings, account: Account, shell: Path, text: str) -> Connection:
     shell.write_text(text)
     shell.chmod(0o755)
     return await connect(replace(settings, user=account.name, patience=1))
 
 
-async def test_what_a_profile_prints_is_no_answer(settings: Settings, plain_account: Account, odd_shell: Path) -> None:
+async def test_what_a_profile_prints_is_no_answer(
+    connect: Connect, settings: Settings, plain_account: Account, odd_shell: Path
+) -> None:
     text = "#!/bin/sh\necho Welcome to gpu01; echo '0 0'; echo warning >&2\nexec /bin/sh \"$@\"\n"
-    async with await start(settings, plain_account, odd_shell, text) as connection:
+    async with await start(connect, settings, plain_account, odd_shell, text) as connection:
         assert [(r.text, r.error_text) for r in await connection.talk([Run("echo mine")])] == [("mine\n", "")]
 
 
@@ -334,9 +361,9 @@ async def test_what_a_profile_prints_is_no_answer(settings: Settings, plain_acco
     ],
 )
 async def test_a_login_without_a_usable_shell(
-    settings: Settings, plain_account: Account, odd_shell: Path, text: str, told: str
+    connect: Connect, settings: Settings, plain_account: Account, odd_shell: Path, text: str, told: str
 ) -> None:
-    async with await start(settings, plain_account, odd_shell, text) as connection:
+    async with await start(connect, settings, plain_account, odd_shell, text) as connection:
         with pytest.raises(Unreachable, match=told):
             await connection.talk([Run("echo mine")])
 
@@ -345,7 +372,9 @@ SHELLS = [Path("/bin") / name for name in ("bash", "dash", "csh", "tcsh", "zsh",
 
 
 @pytest.mark.parametrize("path", [path for path in SHELLS if path.exists()], ids=lambda path: path.name)
-async def test_any_login_shell_will_do(settings: Settings, plain_account: Account, path: Path) -> None:
+async def test_any_login_shell_will_do(
+    connect: Connect, settings: Settings, plain_account: Account, path: Path
+) -> None:
     subprocess.run(["usermod", "-s", str(path), plain_account.name], check=True)
     try:
         async with await connect(replace(settings, user=plain_account.name)) as connection:
