@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 from fleetenv.conda.mirrors import condarc_channels, route
 from fleetenv.errors import InputError
 
-from . import interpreter, wheels
-from .generations import STAMP, Generations, remove
+from . import bytecode, interpreter, wheels
+from .generations import STAMP, Generations, finished, remove
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> 
             wheels.install(pip, request.pip_options, generation, lib, prefix, progress)
             progress.reach(len(records) + len(pip))
         progress.doing("compiling to byte-code")
-        interpreter.compile_all(generation, lib)
+        bytecode.complete(generation, lib, finished(prefix))
         progress.doing("checking")
         interpreter.check(generation)
         if pip:
@@ -202,9 +202,10 @@ def use_runtime(request: Request) -> None:
         else:
             _download_runtime(request, draft)
         draft.rename(unpacked)
-    for old in folder.glob("builder-*.pyz"):
-        if old != Path(sys.argv[0]):
-            old.unlink()
+    builder = Path(sys.argv[0])
+    for old in folder.glob("builder-*"):
+        if old.name not in (builder.name, builder.stem):
+            remove(old)
     sys.path.insert(0, str(unpacked))
 
 

@@ -1,4 +1,4 @@
-"""Making a generation's Python safe to be switched away from, quick to start, and known to work."""
+"""Making a generation's Python safe to be switched away from, and known to work."""
 
 from __future__ import annotations
 
@@ -56,14 +56,6 @@ def claim(lib: Path) -> None:
         if mark.read_text(encoding="utf-8", errors="replace").strip() in ("pip", "uv"):
             mark.unlink()
             mark.write_text("conda\n")
-
-
-def compile_all(generation: Path, lib: Path) -> None:
-    """Compile all modules to byte-code: users who cannot write here would otherwise do so at each start.
-
-    Files that do not compile are left: packages ship some on purpose.
-    """
-    run(generation, "-m", "compileall", "-q", "-q", "-j", "0", str(lib))
 
 
 def check(generation: Path) -> None:

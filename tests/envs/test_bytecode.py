@@ -1,0 +1,81 @@
+"""Byte-code of a generation: all there, compiled once on a host, and never what somebody else has written since."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from fleetenv.lab.channel import LabChannel
+
+from .machine import Machine, Project
+
+FAILS = (
+    "import fleet_tensor\ntry: fleet_tensor.dot([1], [])\nexcept ValueError as error: tb = error.__traceback__.tb_next"
+)
+
+
+def compiled(environment: Path, module: str) -> Path:
+    """Return the byte-code of a module of an environment's site-packages."""
+    (found,) = environment.glob(f"lib/python3.*/site-packages/{module}/__pycache__/__init__.*.pyc")
+    return found
+
+
+def build(machine: Machine, project: Project, name: str, *packages: str) -> Path:
+    project.lock(*packages, name=name)
+    machine.apply(project.task(machine, spec=f"{name}.yml"))
+    return machine.current(name)
+
+
+def test_no_module_is_left_for_users_to_compile(machine: Machine, project: Project) -> None:
+    current = build(machine, project, "nlp_train", "pip", "fleet-text")
+    modules = [path for path in current.glob("lib/python3.*/**/*.py") if "__pycache__" not in path.parts]
+    without = [path for path in modules if not list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))]
+    assert len(modules) > 500
+    assert without == []
+
+
+def test_two_environments_share_the_byte_code_of_the_same_package(machine: Machine, project: Project) -> None:
+    first = build(machine, project, "nlp_train", "fleet-tensor=2.0")
+    second = build(machine, project, "cv_detect", "fleet-tensor=2.0")
+    assert compiled(first, "fleet_tensor").samefile(compiled(second, "fleet_tensor"))
+
+
+def test_a_traceback_names_the_files_of_its_own_environment(machine: Machine, project: Project) -> None:
+    build(machine, project, "nlp_train", "fleet-tensor=2.0")
+    second = build(machine, project, "cv_detect", "fleet-tensor=2.0")
+    file = machine.python(f"{FAILS}\nprint(tb.tb_frame.f_code.co_filename)", "cv_detect")
+    assert Path(file).resolve() == next(second.glob("lib/python3.*/site-packages/fleet_tensor/__init__.py"))
+
+
+def test_another_version_of_a_package_is_compiled_anew(machine: Machine, project: Project) -> None:
+    build(machine, project, "nlp_train", "fleet-tensor=1.1")
+    build(machine, project, "cv_detect", "fleet-tensor=2.0")
+    assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)", "cv_detect") == "2.0"
+    assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)", "nlp_train") == "1.1"
+
+
+def test_byte_code_written_after_the_build_is_not_shared(machine: Machine, project: Project) -> None:
+    first = build(machine, project, "nlp_train", "fleet-tensor=2.0")
+    theirs = compiled(first, "fleet_tensor")
+    header = theirs.read_bytes()[:16]
+    theirs.unlink()
+    theirs.write_bytes(header)  # no code behind it
+    os.utime(theirs, (time.time() + 1,) * 2)
+    build(machine, project, "cv_detect", "fleet-tensor=2.0")
+    assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)", "cv_detect") == "2.0"
+
+
+def test_a_module_that_does_not_compile_disturbs_nothing(
+    machine: Machine, project: Project, lab_channel: LabChannel
+) -> None:
+    files = {"fleet_odd/__init__.py": "fine = True\n", "fleet_odd/template.py": "def {{ name }}():\n"}
+    lab_channel.add_package("fleet-odd", "1.0", files=files)
+    build(machine, project, "nlp_train", "fleet-odd")
+    assert machine.python("import fleet_odd; print(fleet_odd.fine)") == "True"
+
+
+def test_the_builder_keeps_its_own_byte_code(machine: Machine, project: Project) -> None:
+    build(machine, project, "nlp_train", "fleet-tensor=2.0")
+    (unpacked,) = (path for path in (machine.prefix / ".fleetenv").glob("builder-*") if path.is_dir())
+    assert list(unpacked.glob("yaml/__pycache__/*.pyc"))
