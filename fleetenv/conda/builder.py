@@ -15,12 +15,25 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
+from fleetenv.conda import elf
 from fleetenv.onhost.build import Request
 
 _MAIN = """\
 import os, sys
 if sys.version_info < (3, 10):
     sys.exit("fleetenv needs Python 3.10 or newer in Miniconda: upgrade it (here is %d.%d)" % sys.version_info[:2])
+archive = sys.argv[0]
+folder = archive.removesuffix(".pyz")
+if not os.path.isdir(folder):  # in a folder its byte-code is kept for the next time
+    import shutil, zipfile
+    draft = "%s.%d" % (folder, os.getpid())
+    try:
+        zipfile.ZipFile(archive).extractall(draft)
+        os.rename(draft, folder)
+    except OSError:  # the disk is full, or another run was quicker
+        shutil.rmtree(draft, ignore_errors=True)
+if os.path.isdir(folder):
+    sys.path[0] = folder
 from fleetenv.onhost.build import main
 status = main()
 sys.stdout.flush()
@@ -86,7 +99,7 @@ def runtime(machine: str) -> Runtime | None:
     """Pack this controller's own py-rattler, once; None for a host of another architecture, which gets it by pip."""
     if machine != platform.machine() or platform.system() != "Linux":
         return None
-    name = f"py-rattler-{rattler_version()}-{machine}.tar.gz"
+    name = f"py-rattler-{rattler_version()}-{machine}-stripped.tar.gz"
     path, about = cache_folder() / name, cache_folder() / f"{name}.json"
     try:
         known = json.loads(about.read_text())
@@ -101,7 +114,7 @@ def runtime(machine: str) -> Runtime | None:
         gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as zipped,
         tarfile.open(fileobj=zipped, mode="w") as archive,
     ):
-        archive.add(_package("rattler"), "rattler", filter=_plain)
+        _add_stripped(archive, _package("rattler"))
     sha256 = hashlib.sha256(draft.read_bytes()).hexdigest()
     about.write_text(json.dumps({"size": draft.stat().st_size, "sha256": sha256}))
     draft.replace(path)
@@ -113,13 +126,17 @@ def encoded(request: Request) -> bytes:
     return json.dumps(asdict(request)).encode()
 
 
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Leave out byte-code, and whose file it was."""
-    if "__pycache__" in entry.name:
-        return None
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    return entry
+def _add_stripped(archive: tarfile.TarFile, package: Path) -> None:
+    """Add a package without byte-code, whose files they were, and symbols: a third of py-rattler's library is those."""
+    for path in sorted(package.rglob("*")):
+        if path.is_dir() or "__pycache__" in path.parts:
+            continue
+        data = path.read_bytes()
+        if elf.is_elf(data):
+            data = elf.without_sections(data)
+        entry = tarfile.TarInfo(path.relative_to(package.parent).as_posix())
+        entry.size, entry.mode = len(data), path.stat().st_mode & 0o755
+        archive.addfile(entry, io.BytesIO(data))
 
 
 def _package(name: str) -> Path:

@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetenv.conda import elf
 from fleetenv.lab import cpython, samples
 from fleetenv.lab.package import Package
 from fleetenv.lab.project import Project
 from fleetenv.lab.wheels import add_wheel
 
-_RECIPES = ["channel.py", "cpython.py", "elf.py", "installer.py", "installer_header.sh", "link_base.py", "package.py"]
+_RECIPES = ["channel.py", "cpython.py", "installer.py", "installer_header.sh", "link_base.py", "package.py"]
 _RECIPES += ["project.py", "samples.py", "standin_conda.py", "wheels.py"]
 _TAR_BZ2 = frozenset({"fleet-tensor-1.0-pyh_0", "fleet-text-0.9-pyh_0", "fleet-data-1.0-pyh_0"})  # the old format lives
 
@@ -154,7 +155,8 @@ def _project(
 def _key(interpreter: cpython.Interpreter) -> str:
     """What the channel is made of: this Python, its pip, and the recipes, which are this package's own files."""
     digest = hashlib.sha256(sys.version.encode())
-    for path in (interpreter.executable, cpython.pip_wheel(), *(Path(__file__).with_name(name) for name in _RECIPES)):
+    recipes = [Path(elf.__file__), *(Path(__file__).with_name(name) for name in _RECIPES)]
+    for path in (interpreter.executable, cpython.pip_wheel(), *recipes):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

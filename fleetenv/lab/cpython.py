@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetenv.conda import elf
 from fleetenv.errors import FleetenvError
-from fleetenv.lab import elf
 from fleetenv.lab.package import BUILT_AT, PLACEHOLDER, File, Link, Package
 
 SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,32 +66,37 @@ def installer_for_tests(channel: LabChannel, folder: Path) -> Installer:
     return replace(installer, path=path)
 
 
-def build_installer(channel: LabChannel, folder: Path, conda_version: str = DEFAULT_VERSION) -> Installer:
+def build_installer(
+    channel: LabChannel, folder: Path, conda_version: str = DEFAULT_VERSION, conda: Sequence[Package] = ()
+) -> Installer:
     """Write the installer with this version of the stand-in into `folder`; the same version gives the same bytes.
 
     Args:
         channel: Where its packages come from.
         folder: Where the script goes; other versions may lie there.
         conda_version: What its `conda --version` shall say.
+        conda: A package `conda`, and what it needs beside Python, in place of the stand-in.
     """
     version = f"py{sys.version_info.major}{sys.version_info.minor}_{conda_version}-0"
     path = folder.resolve() / f"Miniconda3-{version}-{_SYSTEMS[channel.subdir]}.sh"
     made_of = path.with_suffix(".made-of")
-    if not (path.is_file() and made_of.is_file() and made_of.read_text() == channel.key):
+    conda = conda or [standin(conda_version)]
+    digest = hashlib.sha256(b"".join(tar(each.files) for each in conda)).hexdigest()
+    key = f"{channel.key} {digest}"
+    if not (path.is_file() and made_of.is_file() and made_of.read_text() == key):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}")
-        unfinished.write_bytes(_script(channel, version, conda_version))
+        unfinished.write_bytes(_script(channel, version, conda))
         unfinished.replace(path)
-        made_of.write_text(channel.key)
+        made_of.write_text(key)
     return Installer.read(path)
 
 
-def _script(channel: LabChannel, version: str, conda_version: str) -> bytes:
+def _script(channel: LabChannel, version: str, conda: Sequence[Package]) -> bytes:
     python, pip = _newest(channel, channel.subdir, "python"), _newest(channel, "noarch", "pip")
     files: dict[str, File | Link] = {"pkgs/link_base.py": File((_HERE / "link_base.py").read_bytes())}
     with tempfile.TemporaryDirectory(prefix="fleetenv-lab-") as name:
-        standin = _standin(conda_version).write(Path(name), ".conda")
-        packages = (python, pip, standin)
+        packages = (python, pip, *(each.write(Path(name), ".conda") for each in conda))
         for package in packages:
             files |= _unpacked(package, Path(name), channel)
     payload = gzip.compress(tar(files), compresslevel=1, mtime=0)
@@ -110,7 +116,8 @@ def _newest(channel: LabChannel, subdir: str, name: str) -> Path:
     return sorted((channel.path / subdir).glob(f"{name}-[0-9]*.conda"))[-1]
 
 
-def _standin(conda_version: str) -> Package:
+def standin(conda_version: str = DEFAULT_VERSION) -> Package:
+    """Return the package `conda` that is none."""
     source = (_HERE / "standin_conda.py").read_text().replace("@VERSION@", conda_version)
     return Package(
         name="conda",

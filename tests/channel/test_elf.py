@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetenv.lab import elf
+from fleetenv.conda import elf
 
 PYTHON = Path(os.path.realpath(sys.executable)).read_bytes()
 

@@ -1,4 +1,4 @@
-"""The little of ELF that makes a compiled Python relocatable: what it loads, where it looks, what it can do without.
+"""The little of ELF that makes a compiled file relocatable and small: what it loads, where it looks, what it can spare.
 
 64-bit little-endian only, which is what linux-64 and linux-aarch64 are. Layout: `man 5 elf`.
 """
