@@ -102,8 +102,10 @@ class Dialogue:
         """Let no earlier answer hold any longer."""
         self._answers.clear()
 
-    async def answer(self, asked: Asked, *, early: Sequence[Asked] = (), timeout: float | None = None) -> Any:
-        """Return the answer to one question; when it has to be asked, `early` ones are asked along with it.
+    async def answer(
+        self, asked: Asked, *, early: Callable[[], Iterable[Asked]] = tuple, timeout: float | None = None
+    ) -> Any:
+        """Return the answer to one question; when it has to be asked, those that `early` gives are asked along with it.
 
         Raises:
             TaskFailed: the host's answer cannot be understood.
@@ -111,7 +113,7 @@ class Dialogue:
         """
         async with self._turn:
             if asked not in self._answers:
-                await self._ask([asked, *(each for each in early if each not in self._answers)], timeout)
+                await self._ask([asked, *(each for each in early() if each not in self._answers)], timeout)
             answer = self._answers[asked]
         if isinstance(answer, HostError):
             raise answer

@@ -17,7 +17,7 @@ class Lookahead:
     """Knows the tasks that follow, and how far it pays to ask ahead.
 
     A step may change anything, so what was asked beyond the next task that does was asked in vain. At first
-    everything is asked; after a change only the next question goes along, then twice as many each time.
+    everything is asked; after a change only the next question goes along, then twice as many with each item.
     """
 
     def __init__(self, planner: Planner) -> None:
@@ -39,9 +39,9 @@ class Lookahead:
         while self._tasks and self._tasks.popleft() is not task:
             pass
 
-    def note_change(self) -> None:
-        """Something was changed: what follows will probably be, too."""
-        self._window = 1
+    def note(self, *, changed: bool) -> None:
+        """An item was changed, or was not: with those that follow it will probably be the same."""
+        self._window = 1 if changed else self._window * 2
 
     def questions(self, siblings: Sequence[Item]) -> list[Asked]:
         """Return what to ask now beside the present question: first of the items that follow in the same loop."""
@@ -49,7 +49,6 @@ class Lookahead:
         asked += self._planner.early(self._tasks, self._window - len(asked))
         if self._window != _EVERYTHING:
             asked = asked[: int(self._window)]
-        self._window *= 2
         return asked
 
 

@@ -87,7 +87,7 @@ async def perform(item: Item, errand: Errand) -> Result:
 
 async def _converge(module: StateModule[Any], item: Item, errand: Errand) -> Result:
     assert item.asked is not None
-    found = await errand.dialogue.answer(item.asked, early=errand.early(), timeout=errand.timeout)
+    found = await errand.dialogue.answer(item.asked, early=errand.early, timeout=errand.timeout)
     diff = compare(module.desired(found), found)
     if not diff:
         return Result(Status.OK, values=module.returns(found), facts=module.facts(found), diff=diff, found=found)

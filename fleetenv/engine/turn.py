@@ -120,8 +120,7 @@ class Turns:
         while True:
             attempts += 1
             result = self._judge(item, await self._perform(item, siblings))
-            if result.status is Status.CHANGED:
-                self._lookahead.note_change()
+            self._lookahead.note(changed=result.status is Status.CHANGED)
             if (task.until is None and task.retries is None) or result.status is Status.SKIPPED:
                 return result
             retries = 3 if task.retries is None else self._number(task.retries, item)

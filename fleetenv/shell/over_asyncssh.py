@@ -234,7 +234,7 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
     if settings.proxy_command is not None:
         given["proxy_command"] = settings.expanded(settings.proxy_command)
     try:
-        return asyncssh.SSHClientConnectionOptions(
+        options = asyncssh.SSHClientConnectionOptions(
             host=settings.address,
             client_keys=None,
             agent_path=None,
@@ -253,6 +253,10 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
         raise InputError(f"ssh configuration: {error}") from error
     except (ValueError, OSError) as error:
         raise InputError(f"the ssh settings of host '{settings.host}' cannot be used: {error}") from error
+    if not options.config.get("Ciphers"):
+        # As safe as asyncssh's first choice, chacha20-poly1305, and five times less work for the controller.
+        options.encryption_algs = sorted(options.encryption_algs, key=lambda name: not name.startswith(b"aes256-gcm"))
+    return options
 
 
 def _paths(value: object) -> list[Path]:
