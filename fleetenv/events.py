@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from fleetenv.errors import Location
 from fleetenv.source import Value
@@ -24,8 +25,7 @@ class Status(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRef:
+class TaskRef(Struct, frozen=True):
     """A task as reports show it."""
 
     play: str
@@ -36,8 +36,7 @@ class TaskRef:
     handler: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True):
     """Plays and hosts are known, nothing was touched yet."""
 
     playbook: str
@@ -45,24 +44,21 @@ class RunStarted:
     check_mode: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PlayStarted:
+class PlayStarted(Struct, frozen=True):
     """A play begins, on these hosts."""
 
     play: str
     hosts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStarted:
+class TaskStarted(Struct, frozen=True):
     """A host has come to a task that needs more than a moment: there are steps to carry out."""
 
     host: str
     task: TaskRef
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """A step told how far it is. `text` came from the host."""
 
     host: str
@@ -72,8 +68,7 @@ class Progress:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFinished:
+class TaskFinished(Struct, frozen=True):
     """One task (or one item of its loop) ended on one host.
 
     `diff` compares what was wanted with what was found first. `found` is that first state, for drift and history.
@@ -92,16 +87,14 @@ class TaskFinished:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class HostLost:
+class HostLost(Struct, frozen=True):
     """A host cannot be reached (any more); nothing further happens on it."""
 
     host: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True):
     """The run is over; `interrupted` when the user ended it."""
 
     seconds: float

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
+
+from msgspec import Struct, field
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -16,8 +17,7 @@ def sh(*words: str | int) -> str:
     return shlex.join(str(word) for word in words)
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """What a script left behind: exit status, and all that it wrote."""
 
     status: int
@@ -36,8 +36,7 @@ class Completed:
         return self.stderr.decode("utf-8", "replace")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Run POSIX sh text on the host; a non-zero exit status fails the step, and what was to follow is not done.
 
     `stdin` is where secrets and file contents travel: never in `script`, which other users of the host may see.
@@ -46,48 +45,63 @@ class Run:
     """
 
     script: str
-    stdin: bytes = field(default=b"", repr=False)
-    environment: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    stdin: bytes = b""
+    environment: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None  # seconds; None: the task's own
     may_fail: bool = False  # a non-zero exit status does not stop what follows it in the same message
 
+    def __repr__(self) -> str:
+        return f"Run({self.script!r})"  # the rest may be secret
 
-@dataclass(frozen=True, slots=True)
-class Send:
+
+class Send(Struct, frozen=True):
     """Put a file on the host: written beside `path`, given its mode and owner, then renamed over it.
 
     Bytes travel in the message itself. A `Path` is a file on the controller that may be large: it is streamed, and a
     transfer that was cut off is resumed from what the host already has.
     """
 
-    content: bytes | Path = field(repr=False)
+    content: bytes | Path
     path: str
     mode: int | None = None  # None: as the file was, else 0644 less the umask
     owner: str | None = None
     group: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Send({self.path!r})"  # the content may be secret
+
 
 Step: TypeAlias = Run | Send
 
 
-@dataclass(frozen=True, slots=True)
-class Probe(Generic[T_co]):
+class Probe(Struct, Generic[T_co], frozen=True):
     """A question to a host that changes nothing there. Pure data: equal probes are asked once.
 
     `parse` must accept whatever a host may print, and raise [`ValueError`][] for what it cannot understand.
     """
 
     script: str
-    parse: Callable[[Completed], T_co] = field(compare=False)
+    parse: Callable[[Completed], T_co]  # does not count: equal scripts are equal probes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Probe) and other.script == self.script
+
+    def __hash__(self) -> int:
+        return hash(self.script)
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup(Generic[T_co]):
+class Lookup(Struct, Generic[T_co], frozen=True):
     """A probe about one of many subjects: all lookups of equal `script` are asked as one, with one parse.
 
     The script gets the subjects as `"$@"`; `parse` gets its whole output, and maps each subject to what was found.
     """
 
     script: str
-    parse: Callable[[Completed], Mapping[str, T_co]] = field(compare=False)
+    parse: Callable[[Completed], Mapping[str, T_co]]
     subject: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lookup) and (other.script, other.subject) == (self.script, self.subject)
+
+    def __hash__(self) -> int:
+        return hash((self.script, self.subject))

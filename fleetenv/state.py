@@ -8,11 +8,10 @@ place of a state means that the thing does not exist. Check mode, `--diff`, drif
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 __all__ = ["UNSET", "Content", "Diff", "Difference", "State", "UnsetType", "compare"]
 
@@ -48,8 +47,7 @@ S = TypeVar("S", bound=State)
 Leaf: TypeAlias = "bool | int | float | str | Content | tuple[Leaf, ...] | None"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One thing that is not as wanted: `key` is dotted (`packages.numpy`); None means that it is not there."""
 
     key: str
@@ -57,8 +55,7 @@ class Difference:
     found: Leaf
 
 
-@dataclass(frozen=True, slots=True)
-class Diff(Generic[S]):
+class Diff(Struct, Generic[S], frozen=True):
     """All that differs between what is wanted and what was found; false when nothing does."""
 
     wanted: S | None

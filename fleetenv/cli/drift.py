@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+
+from msgspec.structs import replace
 
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting
 from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fleetenv.drift.report import Item, Uneven
 from fleetenv.state import UNSET, Leaf, State, UnsetType
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """What one host has of an item, and what it should have (only as far as its task says)."""
 
     found: State

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from fleetenv.events import TaskRef
 from fleetenv.state import Content, Difference, Leaf
@@ -30,8 +31,7 @@ class Verdict(StrEnum):
         return self in (Verdict.UNREACHABLE, Verdict.FAILED, Verdict.DRIFT)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A task of the playbook, or one item of its loop: what a host is compared by. `number` counts from 0."""
 
     number: int
@@ -44,8 +44,7 @@ class Item:
         return self.task.name if self.item is None else f"{self.task.name} ({self.item})"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One host compared by one item. Texts may come from the host."""
 
     verdict: Verdict
@@ -71,8 +70,7 @@ def _says_absent(difference: Difference) -> bool:
     return (difference.key, difference.wanted, difference.found) in _ABSENT
 
 
-@dataclass(frozen=True, slots=True)
-class HostReport:
+class HostReport(Struct, frozen=True):
     """One host. `lost` is why it could not be looked at, or not to the end; `cells` are by item number."""
 
     name: str
@@ -93,8 +91,7 @@ class HostReport:
         return ((number, self.cells[number]) for number in sorted(self.cells) if self.cells[number].verdict.is_finding)
 
 
-@dataclass(frozen=True, slots=True)
-class Uneven:
+class Uneven(Struct, frozen=True):
     """One value that is not the same on all hosts of a play. `values` is the commonest first; None: it is not there.
 
     `in_playbook`: every host's task says what it should be, so that outliers are findings already.
@@ -113,8 +110,7 @@ class Uneven:
         return first > sum(others)
 
 
-@dataclass(frozen=True, slots=True)
-class DriftReport:
+class DriftReport(Struct, frozen=True):
     """A look at the whole fleet."""
 
     playbook: str

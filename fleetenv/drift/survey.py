@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from fleetenv.drift.fleet import Sighting, unevenness
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Verdict
@@ -35,8 +36,7 @@ def drift_report(events: Iterable[Event]) -> DriftReport:
     return survey.report()
 
 
-@dataclass(slots=True)
-class _Host:
+class _Host(Struct):
     """What is known of one host so far."""
 
     cells: dict[_Key, Cell] = field(default_factory=dict)

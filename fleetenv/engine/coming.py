@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetenv.playbook.model import Task
 from fleetenv.playbook.rendered import holds_template
@@ -12,8 +13,7 @@ _FACTS = ("ansible_", "fleetenv_")
 _ALWAYS = frozenset({"hostvars", "vars"})  # what they lead to is another host's, or any variable at all
 
 
-@dataclass(frozen=True, slots=True)
-class Coming:
+class Coming(Struct, frozen=True):
     """Names that tasks register or set; `anything` when a task reads variables from a file, or a name, not known yet.
 
     `files`: tasks are delegated, and may make files on the controller that later ones need.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from fleetenv.errors import InputError, MissingFile
 from fleetenv.playbook import Templates
@@ -37,17 +38,16 @@ class Memory:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class TaskController:
+class TaskController(Struct, frozen=True):
     """The controller's side of one task on one host; implements [`fleetenv.modules.base.Controller`][]."""
 
     host: str
     check_mode: bool
     relock: bool
     variables: Mapping[str, Value]
-    task: Task = field(repr=False)
-    templates: Templates = field(repr=False)
-    memory: Memory = field(repr=False)
+    task: Task
+    templates: Templates
+    memory: Memory
 
     def find(self, path: str, folder: str) -> Path:
         """Find a file of the task's role or playbook, as Ansible looks for it; at last in the project as a whole."""

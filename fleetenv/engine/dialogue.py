@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from fleetenv.errors import HostError, TaskFailed, Unreachable
 from fleetenv.remote import Completed, Lookup, Probe, Run, Step, sh
@@ -21,24 +22,24 @@ OnProgress: TypeAlias = Callable[[float, float, str], None]
 _SUBJECTS_AT_ONCE = 500  # keeps "$@" of one question well below the kernel's limit for arguments
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """Under whose account and with which environment variables something is said."""
 
     become: Become | None = None
-    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # its values may be secret
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Account({self.become!r})"  # values of the environment may be secret
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A question, and the account under which it is asked."""
 
     account: Account
     question: Question
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     """Questions that one script answers."""
 
     run: Run

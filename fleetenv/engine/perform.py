@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fleetenv.engine.dialogue import Asked, Dialogue, OnProgress
 from fleetenv.engine.plan import Item
@@ -16,8 +18,7 @@ from fleetenv.source import Value
 from fleetenv.state import Diff, State, compare
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """How one item of a task ended on one host."""
 
     status: Status
@@ -46,8 +47,7 @@ class Result:
         return result | dict(self.values)
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """What an item needs from its walk while it is carried out."""
 
     dialogue: Dialogue

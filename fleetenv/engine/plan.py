@@ -7,8 +7,9 @@ early, and the task is carried out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fleetenv.engine.coming import Coming
 from fleetenv.engine.controller import TaskController
@@ -29,8 +30,7 @@ WITHOUT_MODULE = frozenset({"meta", "include_tasks", "include_role"})
 """What the engine itself does, rather than a module."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Meaning:
+class Meaning(Struct, frozen=True):
     """What a task, or one item of its loop, comes to with some variables: the same on every host that has these."""
 
     check_mode: bool
@@ -44,9 +44,11 @@ class Meaning:
     module: Module | None = None
     question: Probe[Any] | Lookup[Any] | None = None
 
+    def __repr__(self) -> str:
+        return f"Meaning({self.module!r})"  # values of the environment may be secret
 
-@dataclass(frozen=True, slots=True)
-class Item:
+
+class Item(Struct, frozen=True):
     """A task, or one item of its loop, ready to be carried out; `module` is None when a condition is false."""
 
     task: Task

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetenv.engine.dialogue import Asked, Dialogue
 from fleetenv.engine.lookahead import Lookahead
@@ -21,8 +23,7 @@ from fleetenv.source import Value
 HIDDEN = "(hidden by no_log)"
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a task ended, all its items together."""
 
     registered: dict[str, Value]

@@ -7,16 +7,16 @@ A DOCTYPE line itself is normal: nvidia-smi writes one. Nothing is ever fetched.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from xml.parsers import expat
+
+from msgspec import Struct, field
 
 MAX_BYTES = 16 * 1024 * 1024  # 16 GPUs with all their clocks and processes are 2 MiB
 MAX_DEPTH = 32  # nvidia-smi nests 7 deep
 MAX_ELEMENTS = 500_000
 
 
-@dataclass(slots=True)
-class Element:
+class Element(Struct):
     """One element: `text` is its own text, without surrounding white space."""
 
     tag: str

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
+
+from msgspec import Struct, field
 
 from fleetenv.errors import InputError, Location
 from fleetenv.inventory.model import Group, Host
 from fleetenv.source import Value
 
 
-@dataclass(slots=True, eq=False)
-class _Host:
+class _Host(Struct, eq=False):
     name: str
     source: str
     vars: dict[str, Value] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
-class _Group:
+class _Group(Struct, eq=False):
     name: str
     vars: dict[str, Value] = field(default_factory=dict)
     hosts: dict[str, None] = field(default_factory=dict)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fleetenv.source import Value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Host:
+class Host(Struct, frozen=True, eq=False):
     """One host. `vars` is what inventory files and scripts say of it; merged ones are `Inventory.variables`."""
 
     name: str
-    vars: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    vars: Mapping[str, Value] = field(default_factory=dict)
     groups: tuple[str, ...] = ()  # without 'all'; the weakest first, so that later ones override
     source: str | None = None  # the file (or comma list) that named it first; None: an implicit localhost
+
+    def __repr__(self) -> str:
+        return f"Host({self.name!r})"  # its variables may be secret
 
     @property
     def implicit(self) -> bool:
@@ -23,16 +26,18 @@ class Host:
         return self.source is None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class Group(Struct, frozen=True, eq=False):
     """One group, with its own hosts and variables; those of its children are theirs."""
 
     name: str
-    vars: Mapping[str, Value] = field(repr=False)
+    vars: Mapping[str, Value]
     hosts: tuple[Host, ...]
     children: tuple[Group, ...]
     depth: int  # steps from 'all', on the longest way; deeper groups override
     priority: int = 1  # ansible_group_priority: decides among groups of one depth
+
+    def __repr__(self) -> str:
+        return f"Group({self.name!r})"  # its variables may be secret
 
     def descendants(self) -> Iterator[Group]:
         """Yield the group itself, its children, their children, and so on: level by level, each group once."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import translate
+
+from msgspec import Struct
 
 from fleetenv.errors import InputError
 from fleetenv.inventory.address import is_host_or_range, split_port
@@ -40,8 +41,7 @@ def subscripted(term: str) -> tuple[str, re.Match[str] | None]:
     return (match["name"], match) if match else (term, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(Struct, frozen=True):
     """Finds hosts by patterns. `members` is each group's hosts, its children's too."""
 
     hosts: Mapping[str, Host]

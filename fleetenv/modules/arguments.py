@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
+from msgspec import Struct
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.modules.base import Module
@@ -26,8 +26,7 @@ TRUE = frozenset({"yes", "on", "true", "y", "t", "1"})
 FALSE = frozenset({"no", "off", "false", "n", "f", "0"})
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """One argument of a module; `default` is `UNSET` or None where leaving it out means something of its own."""
 
     name: str

@@ -8,11 +8,11 @@ Arguments are msgspec struct fields: their annotations are what is checked, thei
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from fleetenv.remote import Completed, Lookup, Probe, Step
 from fleetenv.source import Value
@@ -57,8 +57,7 @@ class Controller(Protocol):
         """Return what `make()` returned the first time in this run: for work that is the same for every host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What an action did. `values` is what `register` gets beside it; `facts` become variables of the host."""
 
     changed: bool = False

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetenv.modules.base import ActionModule, ControllerModule, Module
 
 
-@dataclass(frozen=True, slots=True)
-class Documentation:
+class Documentation(Struct, frozen=True):
     """A module's documentation; `arguments` explains those by name that are explained."""
 
     summary: str

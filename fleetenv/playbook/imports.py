@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.playbook import keywords
@@ -36,8 +38,7 @@ _ROLE_ARGUMENTS = frozenset(
 _APPLY = keywords.BLOCK - {"block", "rescue", "always"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Included:
+class Included(Struct, frozen=True, eq=False):
     """What a dynamic include came to."""
 
     entries: tuple[Entry, ...]
@@ -45,8 +46,7 @@ class Included:
     exported: tuple[Role, ...] = ()  # roles whose defaults and vars the rest of the play sees
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(Struct, frozen=True):
     """What a dynamic include knows of where it stands."""
 
     inherited: Inherited

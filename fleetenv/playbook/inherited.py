@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fleetenv.errors import InputError, Location
 from fleetenv.playbook.keywords import INHERITED
@@ -12,8 +14,7 @@ from fleetenv.playbook.model import Role
 from fleetenv.source import SourceMap, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(Struct, frozen=True):
     """Keywords gathered from outside to inside, and where the tasks stand."""
 
     keywords: Mapping[str, Value] = field(default_factory=dict)  # of INHERITED

@@ -7,16 +7,16 @@ each task by the reader, so that the engine looks at one task and nothing above 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from fleetenv.errors import Location
 from fleetenv.source import Value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Role:
+class Role(Struct, frozen=True, eq=False):
     """A role as used in one place: its folder, its variables, the parameters that it was given."""
 
     name: str
@@ -31,8 +31,7 @@ class Role:
     use: str = ""  # what Ansible compares to tell whether it has run already; empty: it runs each time
 
 
-@dataclass(frozen=True, slots=True)
-class LoopControl:
+class LoopControl(Struct, frozen=True):
     """`loop_control`."""
 
     loop_var: str = "item"
@@ -42,8 +41,7 @@ class LoopControl:
     pause: Value = 0  # seconds between items
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class Task(Struct, frozen=True, eq=False):
     """One task, with all that its play, blocks, role and imports say for it.
 
     Values may still hold templates. `when` is all conditions from the outermost to its own; `environment` likewise,
@@ -88,8 +86,7 @@ class Task:
     search: tuple[Path, ...] = ()  # folders whose files/, templates/, ... are searched, nearest first
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
+class Block(Struct, frozen=True, eq=False):
     """`block` with its `rescue` and `always`; a block without those two is flattened by the reader."""
 
     block: tuple[Entry, ...]
@@ -99,8 +96,7 @@ class Block:
     name: Value = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FlushHandlers:
+class FlushHandlers(Struct, frozen=True, eq=False):
     """Where notified handlers run: after pre_tasks, after tasks, after post_tasks, and at `meta: flush_handlers`."""
 
     tags: frozenset[str] | None = None  # of `meta: flush_handlers`; None: it runs whatever tags were asked for
@@ -109,8 +105,7 @@ class FlushHandlers:
 Entry: TypeAlias = Task | Block | FlushHandlers
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Play:
+class Play(Struct, frozen=True, eq=False):
     """One play. `entries` is pre_tasks, roles, tasks and post_tasks in the order in which they run."""
 
     name: str

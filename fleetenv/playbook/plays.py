@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.playbook import keywords, tags

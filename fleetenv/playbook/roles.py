@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.playbook.vars_files import variables_of
@@ -14,8 +15,7 @@ from fleetenv.source import SourceList, SourceMap, Value, read_yaml
 _SUFFIXES = (".yml", ".yaml", ".json")
 
 
-@dataclass(frozen=True, slots=True)
-class RoleFiles:
+class RoleFiles(Struct, frozen=True):
     """Which files of a role are used: `tasks_from` and its like; None is `main`."""
 
     tasks: str | None = None
@@ -24,8 +24,7 @@ class RoleFiles:
     defaults: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RoleFolder:
+class RoleFolder(Struct, frozen=True):
     """A role's folder, read."""
 
     path: Path
@@ -37,8 +36,7 @@ class RoleFolder:
     handlers: Path | None
 
 
-@dataclass
-class RoleFinder:
+class RoleFinder(Struct):
     """Finds roles by name, and reads each folder once."""
 
     folder: Path  # of the playbook

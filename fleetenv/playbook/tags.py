@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fleetenv.playbook.model import Block, Entry, FlushHandlers, Role, Task
 

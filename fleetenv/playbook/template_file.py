@@ -7,9 +7,10 @@ import datetime
 import pwd
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from fleetenv.errors import InputError, Location
 from fleetenv.source import Value
@@ -36,8 +37,7 @@ _SETTINGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateSource:
+class TemplateSource(Struct, frozen=True):
     """The text of a template file, without its `#jinja2:` line, and the settings which that line makes."""
 
     body: str

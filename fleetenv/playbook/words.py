@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetenv.errors import InputError, Location
 from fleetenv.source import SourceMap, SourceText
@@ -26,8 +27,7 @@ COMMAND_OPTIONS = frozenset(
 """The only words of a command's text that are arguments; any other `a=b` belongs to the command."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A word of the text, as it is written there, quotes and all."""
 
     text: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetenv.report.text import visible_line
 from fleetenv.state import Content, Difference, Leaf
@@ -46,8 +47,7 @@ def unified_diff(difference: Difference) -> list[str] | None:
     return [_shortened(visible_line(line[: _MAX_LINE + 1]), _MAX_LINE) for line in lines]
 
 
-@dataclass(frozen=True, slots=True)
-class ContentDiff:
+class ContentDiff(Struct, frozen=True):
     """How the content at a key would change: lines of a unified diff."""
 
     key: str
