@@ -32,7 +32,7 @@ lock: | .venv/bin/uv
 		--generate-hashes --upgrade --quiet --custom-compile-command 'make lock' --output-file benchmarks/peers/requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build/peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 tools:
 	@scripts/setup tools

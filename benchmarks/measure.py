@@ -16,6 +16,7 @@ from pathlib import Path
 
 _REAPER = Path(__file__).with_name("reaper.py")
 _INTERVAL = 0.02  # seconds between two looks at memory
+_PATIENCE = 1800.0  # seconds
 _SHARE = 0.2  # of one core that looking may take
 
 
@@ -34,7 +35,14 @@ class Run:
     """Most bytes that it and its descendants had at a time (PSS, by samples)."""
 
 
-def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], *, watch_memory: bool = False) -> Run:
+def run(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    watch_memory: bool = False,
+    patience: float = _PATIENCE,
+) -> Run:
     """Run a command in a folder, and wait for it.
 
     Args:
@@ -42,10 +50,11 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], *,
         folder: Where it runs.
         environment: All that is in its environment.
         watch_memory: Whether to sample its memory, which costs time: for runs whose time does not count.
+        patience: Seconds after which it is killed.
     """
     with tempfile.TemporaryDirectory(prefix="run") as temporary:
         report, output = Path(temporary, "report"), Path(temporary, "output")
-        words = [sys.executable, "-I", str(_REAPER), str(report), str(output), *command]
+        words = [sys.executable, "-I", str(_REAPER), str(report), str(output), str(patience), *command]
         process = subprocess.Popen(words, cwd=folder, env=dict(environment))
         memory = None
         try:

@@ -1,6 +1,6 @@
 """Run one command; write its wall time and the CPU time of all that it started, daemons too, as JSON to a file.
 
-usage: python reaper.py REPORT OUTPUT COMMAND...
+usage: python reaper.py REPORT OUTPUT SECONDS COMMAND...
 
 It is a process of its own that adopts what outlives the command (ssh's ControlPersist masters, say), ends that after
 the clock has stopped, and waits for it, so that the kernel adds its times up.
@@ -24,14 +24,18 @@ _PATIENCE = 3.0  # seconds that a daemon has to end by itself
 
 def main() -> None:
     """Run it."""
-    report, output, *command = sys.argv[1:]
+    report, output, seconds, *command = sys.argv[1:]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
     with Path(output).open("wb") as file:
         begun = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
-        status = process.wait()
+        try:
+            status = process.wait(float(seconds))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
         wall = time.perf_counter() - begun
     _end_daemons()
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
