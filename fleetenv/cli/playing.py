@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,6 +85,7 @@ def play(fleet: Fleet, sink: Sink) -> None:
         InputError: something is wrong; no host was touched.
     """
     fleet.prepare()
+    gc.freeze()  # what there is now stays: there is no use in looking through it again and again
     try:
         asyncio.run(_until_terminated(fleet))
     except (KeyboardInterrupt, asyncio.CancelledError):
