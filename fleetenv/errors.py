@@ -6,16 +6,13 @@ one host: it ends that host's walk, or one task of it, and never another host's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A place in a file that the user wrote; `line` and `column` count from 1."""
 
     file: str
@@ -63,5 +60,7 @@ class TaskFailed(HostError):
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return a hint that names the known word nearest to a mistyped one, or None when none is near."""
+    from difflib import get_close_matches
+
     matches = get_close_matches(word, list(known), n=1)
     return f"did you mean '{matches[0]}'?" if matches else None
