@@ -45,13 +45,15 @@ def main(words: Sequence[str] | None = None) -> int:
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
     names = [workload.name for workload in WORKLOADS]
     parser = argparse.ArgumentParser("benchmarks", None, __doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(names)}; by default all")
+    parser.add_argument(
+        "workloads", nargs="*", metavar="WORKLOAD", help=f"{', '.join(names)}: in this order; by default all"
+    )
     parser.add_argument("--tools", help=f"of {','.join(tool.name for tool in TOOLS)}; by default all")
     parser.add_argument("--hosts", help="numbers of hosts, with commas; by default each workload's own")
-    parser.add_argument("--rounds", type=int, default=7, help="timed runs of each tool in each case (7)")
-    parser.add_argument("--seconds", type=float, default=60, help="no further round for a tool that took so long (60)")
+    parser.add_argument("--rounds", type=int, help="timed runs of each tool in each case (7; with --quick 5)")
+    parser.add_argument("--seconds", type=float, default=30, help="no further round for a tool that took so long (30)")
     parser.add_argument(
-        "--watched", type=float, default=150, help="memory and network of runs that take at most so many seconds (150)"
+        "--watched", type=float, default=120, help="memory and network of runs that take at most so many seconds (120)"
     )
     parser.add_argument("--quick", action="store_true", help="W1 on 32 hosts, fleetenv and the floor; writes no files")
     parser.add_argument("--report", action="store_true", help="measure nothing, write the page and the plot again")
@@ -63,6 +65,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     chosen = options.tools.split(",") if options.tools else None
     if unknown := set(chosen or ()) - {tool.name for tool in TOOLS}:
         parser.error(f"there is no tool {', '.join(sorted(unknown))}; there are {', '.join(t.name for t in TOOLS)}")
+    options.rounds = options.rounds or (5 if options.quick else 7)
     if options.quick:
         options.workloads = options.workloads or ["W1"]
         options.hosts = options.hosts or "32"
@@ -71,7 +74,8 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
         options.results = options.results or ROOT / "benchmarks/results.json"
         options.docs = options.docs or ROOT / "docs"
     options.tools = [tool for tool in TOOLS if chosen is None or tool.name in chosen]
-    options.workloads = [each for each in WORKLOADS if not options.workloads or each.name in options.workloads]
+    by_name = {workload.name: workload for workload in WORKLOADS}
+    options.workloads = [by_name[name] for name in options.workloads or names]
     try:
         options.hosts = [int(word) for word in options.hosts.split(",")] if options.hosts else None
     except ValueError:

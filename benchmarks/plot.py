@@ -24,33 +24,38 @@ _COLOURS = {
     "mitogen": "#a371f7",
     "ansible": "#e5534b",
 }
-_BAR = 0.16  # a case is 1 high
+_STEP = 0.17  # from tool to tool; a case is 1 high
 
 
 def draw(cases: list[dict[str, Any]], labels: dict[str, str], path: Path) -> None:
-    """Write the plot: a group of bars for each case, a bar for each tool, wall time on a logarithmic scale."""
+    """Write the plot: for each case a dot for each tool at its median wall time, with a line over its range."""
     mpl.rcParams.update({
         "svg.hashsalt": "fleetenv",
         "font.size": 10,
         **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), _TEXT),
     })  # fmt: skip
-    figure, axes = plt.subplots(figsize=(9.5, 0.8 + 0.95 * len(cases)), layout="constrained")
-    for tool, colour in _COLOURS.items():
-        drawn = [(number, case["tools"][tool]["walls"]) for number, case in enumerate(cases) if tool in case["tools"]]
-        places = [(number + (list(_COLOURS).index(tool) - 2) * _BAR, walls) for number, walls in drawn if walls]
-        if not places:
-            continue
-        heights, medians = [place for place, _ in places], [statistics.median(walls) for _, walls in places]
-        axes.barh(heights, medians, _BAR * 0.86, color=colour, label=labels[tool])
-        for place, median in zip(heights, medians, strict=True):
+    figure, axes = plt.subplots(figsize=(9.5, 1.0 + 0.85 * len(cases)), layout="constrained")
+    for index, (tool, colour) in enumerate(_COLOURS.items()):
+        label = labels[tool]
+        for number, case in enumerate(cases):
+            measured = case["tools"].get(tool)
+            if not measured or not measured["walls"] or measured["failure"]:
+                continue
+            height, median = number + (index - 2) * _STEP, statistics.median(measured["walls"])
+            axes.plot([min(measured["walls"]), max(measured["walls"])], [height, height], color=colour, linewidth=2)
+            axes.plot([median], [height], "o", color=colour, markersize=7, linestyle="none", label=label)
+            label = "_"  # one entry in the legend
             text = f"{median:.0f} s" if median >= 10 else f"{median:.1f} s" if median >= 3 else f"{median:.2f} s"
-            axes.text(median * 1.05, place, text, va="center", fontsize=8, color=colour)
+            place = (max(measured["walls"]), height)
+            axes.annotate(text, place, (8, 0), textcoords="offset points", va="center", fontsize=8, color=colour)
+    for number in range(1, len(cases)):
+        axes.axhline(number - 0.5, color=_TEXT, alpha=0.25, linewidth=0.6)
     axes.set_xscale("log")
-    axes.set_xlabel("wall time, median (seconds, logarithmic)")
+    axes.set_xlabel("wall time: median and range (seconds, logarithmic)")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(cases)), [_name(case) for case in cases])
-    axes.invert_yaxis()
-    axes.margins(x=0.08, y=0.01)
+    axes.set_ylim(len(cases) - 0.5, -0.5)
+    axes.margins(x=0.08)
     axes.grid(axis="x", color=_TEXT, alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

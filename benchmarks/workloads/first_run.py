@@ -10,5 +10,5 @@ class FirstRun(NoOp):
 
     name = "W2"
     title = "first run of 5 directories and 5 templates"
-    sizes = (8, 32)
+    sizes = (32,)
     changes = True
