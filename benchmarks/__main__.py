@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import machine, peers, report, results, runner
+from benchmarks.site import UnequalWork
 from benchmarks.tools import ROOT, TOOLS
 from benchmarks.workloads import WORKLOADS
 from fleetenv.errors import InputError
@@ -88,10 +89,16 @@ def _measure(options: argparse.Namespace) -> bool:
     limits = runner.Limits(options.rounds, options.seconds, options.watched)
     order = [workload.name for workload in WORKLOADS]
     failed = False
+    runner.commit()
     for workload in options.workloads:
         verified = runner.Verified(workload, options.tools)
         for hosts in options.hosts or workload.sizes:
-            case = runner.measure(verified, options.tools, hosts, limits)
+            try:
+                case = runner.measure(verified, options.tools, hosts, limits)
+            except UnequalWork as problem:  # even the first tool could not bring the hosts to where they should be
+                runner.say(f"{workload.name}, {hosts} hosts: {problem}")
+                failed = True
+                continue
             print(f"\n{report.text(case)}\n", flush=True)
             failed = failed or any(measured.failure for measured in case.tools.values())
             if options.results is not None:

@@ -14,6 +14,7 @@ _ANSIBLE_CFG = """\
 host_key_checking = True
 gathering = explicit
 interpreter_python = /usr/bin/python3
+timeout = 60
 {more}
 [ssh_connection]
 pipelining = True

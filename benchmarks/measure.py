@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _REAPER = Path(__file__).with_name("reaper.py")
 _INTERVAL = 0.02  # seconds between two looks at memory
 _PATIENCE = 1800.0  # seconds
+_ROLLUP = re.compile(r"^(Rss|Pss_Anon|Anonymous): +(\d+) kB$", re.MULTILINE)
 _SHARE = 0.2  # of one core that looking may take
 
 
@@ -32,7 +34,7 @@ class Run:
     printed: str
     """Standard output and standard error."""
     memory: int | None = None
-    """Most bytes that it and its descendants had at a time (PSS, by samples)."""
+    """Most bytes that it and its descendants had at a time, by samples."""
 
 
 def run(
@@ -81,7 +83,7 @@ def _peak_memory(process: subprocess.Popen[bytes]) -> int:
     peak, pause = 0, _INTERVAL
     while not ended.wait(pause):
         begun = time.perf_counter()
-        peak = max(peak, sum(map(_memory, _descendants(process.pid))))
+        peak = max(peak, _memory(_descendants(process.pid)))
         pause = max(_INTERVAL, (time.perf_counter() - begun) / _SHARE)
     return peak
 
@@ -102,10 +104,20 @@ def _descendants(ancestor: int) -> list[int]:
     return found
 
 
-def _memory(process: int) -> int:
-    """Return the proportional set size in bytes: what is shared with others counts in part."""
-    try:
-        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-    except OSError:  # it has ended
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+def _memory(processes: Iterable[int]) -> int:
+    """Return what some processes have in memory, in bytes.
+
+    Their own pages (those that a fork shares count once), and the files mapped by the one that has mapped the most. The
+    sum of PSS would depend on what else on this machine runs the same Python, the sum of RSS count all forks in full.
+    """
+    own = files = 0
+    for process in processes:
+        try:
+            rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+        except OSError:  # it has ended
+            continue
+        kibibytes = {name: int(size) for name, size in _ROLLUP.findall(rollup)}
+        if kibibytes:  # it has not begun to end
+            own += kibibytes["Pss_Anon"] * 1024
+            files = max(files, (kibibytes["Rss"] - kibibytes["Anonymous"]) * 1024)
+    return own + files

@@ -24,8 +24,8 @@ is in [benchmarks/README.md](../benchmarks/README.md).
 Hosts and tools share this machine's cores, so wall times hold the hosts' work, too. Below each figure stand its
 ratios: **to fleetenv · to the floor**. The floor is one asyncssh process that connects to every host and runs `true`;
 it does nothing of the work. Wall time and CPU are medians of interleaved runs, CPU is that of the tool and all that it
-started. Memory (PSS of the same), bytes and round trips are from one run more, that is not timed, behind a relay with
-a round trip of 50 ms; TCP's handshake counts as one. A dash: not measured, such a run takes minutes.
+started. Memory, bytes and round trips are from one run more, that is not timed, behind a relay with a round trip of
+50 ms; TCP's handshake counts as one. A dash: not measured, such a run takes minutes.
 """
 
 

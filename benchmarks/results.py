@@ -14,7 +14,7 @@ class Traffic(msgspec.Struct, frozen=True):
     bytes: float
     """In both directions, mean of all hosts; what SSH sent, without the headers of packets."""
     round_trips: int
-    """One after the other, of the host that needed the most; TCP's handshake is one."""
+    """One after the other, median of all hosts; TCP's handshake is one."""
     connections: int
 
 
@@ -26,7 +26,7 @@ class Measured(msgspec.Struct):
     cpus: list[float] = msgspec.field(default_factory=list)
     """Seconds of user and system time on the controller, of each timed run."""
     memory: int | None = None
-    """Most bytes at a time (PSS of the tool and all its descendants), of one run that is not timed."""
+    """Most bytes at a time of the tool and all its descendants, in one run that is not timed."""
     traffic: Traffic | None = None
     """Of the same run."""
     failure: str = ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.results import Case, Measured, Traffic
@@ -98,7 +100,7 @@ def measure(verified: Verified, tools: Sequence[Tool], hosts: int, limits: Limit
         hosts=hosts,
         round_trip=workload.round_trip,
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        commit=_commit(),
+        commit=commit(),
         tools=measured,
     )
 
@@ -152,7 +154,7 @@ class _Course:
         measured.memory = run.memory
         measured.traffic = Traffic(
             bytes=round(sum(each.to_host + each.from_host for each in passed) / len(passed), 1),
-            round_trips=max(each.round_trips for each in passed),
+            round_trips=statistics.median_high(each.round_trips for each in passed),
             connections=max(each.connections for each in passed),
         )
 
@@ -193,7 +195,10 @@ def expect_same(tool: Tool, expected: Snapshot, found: Snapshot) -> None:
 
 
 def _snapshot(workload: Workload, site: Site) -> Snapshot:
-    return {host.name: workload.snapshot(host) for host in site.fleet.hosts}
+    try:
+        return {host.name: workload.snapshot(host) for host in site.fleet.hosts}
+    except RuntimeError as problem:
+        raise UnequalWork(f"what should be there is not: {problem}") from problem
 
 
 @contextmanager
@@ -208,7 +213,9 @@ def _site(workload: Workload, hosts: int) -> Iterator[Site]:
         yield site
 
 
-def _commit() -> str:
+@cache
+def commit() -> str:
+    """Return which commit is measured; asked once, before results are written into the working tree."""
     words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
     return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "unknown"
 
