@@ -89,12 +89,14 @@ def _measure(options: argparse.Namespace) -> bool:
     limits = runner.Limits(options.rounds, options.seconds, options.watched)
     order = [workload.name for workload in WORKLOADS]
     failed = False
+    seen: dict[str, runner.Verified] = {}
     runner.commit()
     for workload in options.workloads:
-        verified = runner.Verified(workload, options.tools)
+        work = workload.same_work_as or workload.name
+        verified = seen[work] = seen.get(work) or runner.Verified(workload, options.tools)
         for hosts in options.hosts or workload.sizes:
             try:
-                case = runner.measure(verified, options.tools, hosts, limits)
+                case = runner.measure(workload, verified, options.tools, hosts, limits)
             except UnequalWork as problem:  # even the first tool could not bring the hosts to where they should be
                 runner.say(f"{workload.name}, {hosts} hosts: {problem}")
                 failed = True

@@ -76,14 +76,13 @@ class Verified:
             self.done[tool.name] = second.done // _VERIFIED_HOSTS
 
 
-def measure(verified: Verified, tools: Sequence[Tool], hosts: int, limits: Limits) -> Case:
+def measure(workload: Workload, verified: Verified, tools: Sequence[Tool], hosts: int, limits: Limits) -> Case:
     """Measure a workload on new hosts."""
-    workload = verified.workload
     measured = {tool.name: Measured(failure=verified.failures.get(tool.name, "")) for tool in tools}
     with _site(workload, hosts) as site, Wire(site.fleet.hosts, workload.round_trip or _WATCHED_ROUND_TRIP) as wire:
         site.settle_far(wire.hosts)
         workload.prepare(site)
-        course = _Course(verified, site, wire, limits)
+        course = _Course(workload, verified, site, wire, limits)
         working = [tool for tool in tools if tool.name in workload.plays and not measured[tool.name].failure]
         if working and not workload.changes:
             workload.clean(site)
@@ -108,9 +107,9 @@ def measure(verified: Verified, tools: Sequence[Tool], hosts: int, limits: Limit
 class _Course:
     """The runs of one case."""
 
-    def __init__(self, verified: Verified, site: Site, wire: Wire, limits: Limits) -> None:
+    def __init__(self, workload: Workload, verified: Verified, site: Site, wire: Wire, limits: Limits) -> None:
+        self.workload = workload
         self.verified = verified
-        self.workload = verified.workload
         self.site = site
         self.wire = wire
         self.limits = limits

@@ -36,6 +36,8 @@ class Workload(ABC):
     """Numbers of hosts."""
     plays: ClassVar[dict[str, str]]
     """What each tool (fleetenv, pyinfra, ansible, mitogen) is given, relative to `site.folder`."""
+    same_work_as: ClassVar[str] = ""
+    """The name of another workload with the same plays, which is verified once for both."""
     changes: ClassVar[bool] = False
     """Whether a timed run has something to change on every host; otherwise it must report no change at all."""
     round_trip: ClassVar[float] = 0.0

@@ -11,4 +11,5 @@ class FarHosts(NoOp):
     name = "W6"
     title = "no-op re-run of 5 directories and 5 templates, 50 ms of round-trip delay"
     sizes = (32,)
+    same_work_as = "W1"
     round_trip = 0.05

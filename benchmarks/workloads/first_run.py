@@ -11,4 +11,5 @@ class FirstRun(NoOp):
     name = "W2"
     title = "first run of 5 directories and 5 templates"
     sizes = (32,)
+    same_work_as = "W1"
     changes = True
