@@ -84,12 +84,15 @@ class LabChannel:
         Returns:
             The package's file.
         """
-        with _locked(self.folder):
-            path = (
-                _project(name, version, depends, files, scripts).conda_package().write(self.path / "noarch", ".conda")
-            )
-            _index(self.path)
+        (path,) = self.add(_project(name, version, depends, files, scripts).conda_package())
         return path
+
+    def add(self, *packages: Package) -> list[Path]:
+        """Add packages of any kind, and index the channel again."""
+        with _locked(self.folder):
+            paths = [each.write(self.path / each.subdir, ".conda") for each in packages]
+            _index(self.path)
+        return paths
 
     def add_wheel(
         self, name: str, version: str, requires: tuple[str, ...] = (), files: Mapping[str, str] | None = None
