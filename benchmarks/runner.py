@@ -61,7 +61,8 @@ class Verified:
 
     def _verify(self, site: Site, tool: Tool) -> None:
         self.workload.clean(site)
-        self.workload.before(site, tool)
+        if self.workload.changes:
+            self.workload.before(site, tool)
         _, first = site.run(tool)
         _expect_change(tool, first)
         snapshot = _snapshot(self.workload, site)

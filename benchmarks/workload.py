@@ -19,7 +19,7 @@ class Workload(ABC):
         workload.prepare(site)                  # on two hosts
         for tool in tools:                      # verification: all leave the same state, and then change nothing
             workload.clean(site)
-            workload.before(site, tool)
+            workload.before(site, tool)         # where a run changes something
             site.run(tool)
             workload.snapshot(host)             # of every host
             site.run(tool)

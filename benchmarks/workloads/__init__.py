@@ -3,7 +3,17 @@
 from benchmarks.workload import Workload
 from benchmarks.workloads.far_hosts import FarHosts
 from benchmarks.workloads.first_run import FirstRun
+from benchmarks.workloads.main_job import AddedPackage, MainJob, MainJobAgain, MainJobByPaths
 from benchmarks.workloads.noop import NoOp
 from benchmarks.workloads.services import Services
 
-WORKLOADS: tuple[Workload, ...] = (NoOp(), FirstRun(), Services(), FarHosts())
+WORKLOADS: tuple[Workload, ...] = (
+    NoOp(),
+    FirstRun(),
+    MainJob(),
+    MainJobAgain(),
+    MainJobByPaths(),
+    AddedPackage(),
+    Services(),
+    FarHosts(),
+)
