@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import asyncssh
 
 from fleetenv.errors import HostError, Unreachable
+from fleetenv.shell.first_key import signs_at_once
 from fleetenv.shell.ssh_config import host_key_checking
 
 if TYPE_CHECKING:
@@ -39,6 +40,17 @@ class Login(asyncssh.SSHClient):
         self._tried: list[str] = []
         self._refused: HostError | None = None  # why we broke the login off ourselves
 
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Be found by what logs in."""
+        conn.set_extra_info(key_holder=self)
+
+    def first_key(self) -> asyncssh.SSHKey | None:
+        """Give the key to begin with, once; None: ask the host what it accepts."""
+        if not self._keys or not signs_at_once(self._keys[0]):
+            return None
+        self._tried.append("private key")
+        return cast(asyncssh.SSHKey, self._keys.pop(0))
+
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Accept a key that `known_hosts` does not have, or say why not."""
         line = " ".join(key.export_public_key().decode().split()[:2])
@@ -56,7 +68,7 @@ class Login(asyncssh.SSHClient):
         """Give the keys, then the agent's, then nothing more."""
         if self._keys:
             keys, self._keys = self._keys, []
-            self._tried.append("private key")
+            self._tried = ["private key"]
             return cast(Sequence[asyncssh.SSHKeyPair], keys)  # keys as such are taken, too
         if self._agent_path:
             path, self._agent_path = self._agent_path, None

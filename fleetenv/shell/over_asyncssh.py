@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import asyncssh
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fleetenv.shell.settings import Settings
 
 
+_CIPHERS = "^aes256-gcm@openssh.com"
+"""As safe as chacha20-poly1305, asyncssh's first choice, and five times less work for the controller."""
+
 _CLOSE_TIMEOUT = 5.0  # seconds for a last word to a host
 
 
@@ -28,7 +31,6 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     """One program on the host: what arrives is kept until it is read."""
 
     def __init__(self) -> None:
-        self.opened: asyncio.Future[asyncssh.SSHClientChannel[bytes]] = asyncio.get_running_loop().create_future()
         self.chunks: deque[tuple[bytes, bool]] = deque()
         self.size = 0
         self.arrived = asyncio.Event()
@@ -41,12 +43,6 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
-        # asyncssh calls this just before it sends the request: a moment later the request is on its way
-        asyncio.get_running_loop().call_soon(self._request_sent)
-
-    def _request_sent(self) -> None:
-        if not self.opened.done():
-            self.opened.set_result(self._channel)
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         self.chunks.append((data, datatype is not None))
@@ -71,11 +67,9 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 class _Channel:
     """A [`Channel`][fleetenv.shell.transport.Channel] over asyncssh."""
 
-    def __init__(self, session: _Session, started: asyncio.Task[object], user: str) -> None:
-        self._channel = session.opened.result()
+    def __init__(self, channel: asyncssh.SSHClientChannel[bytes], session: _Session) -> None:
+        self._channel = channel
         self._session = session
-        self._started = started
-        self._user = user
 
     async def read(self) -> tuple[bytes, bool] | None:
         session = self._session
@@ -83,7 +77,6 @@ class _Channel:
             if session.ended:
                 if session.cut:
                     raise ConnectionCut(reason(session.cut))
-                await _confirm(self._started, self._user)
                 return None
             session.arrived.clear()
             await session.arrived.wait()
@@ -123,22 +116,17 @@ class _Transport:
         self._jump = jump
 
     async def start(self, command: str) -> _Channel:
-        # The answer to the request is not waited for: what is written to the program follows it at once.
-        session = _Session()
-        started = asyncio.create_task(
-            self.connection.create_session(
-                lambda: session, command, encoding=None, request_pty=False, x11_forwarding=False
-            )
-        )
-        either: list[asyncio.Future[Any]] = [started, session.opened]
         try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            started.cancel()
-            raise
-        if not session.opened.done():
-            await _confirm(started, self.user)
-        return _Channel(session, started, self.user)
+            channel, session = await self.connection.create_session(
+                _Session, command, encoding=None, request_pty=False, x11_forwarding=False
+            )
+        except asyncssh.ChannelOpenError as error:
+            if self.connection.is_closed():
+                raise ConnectionCut(reason(error)) from error
+            raise Unreachable(f"the host starts no program for {self.user}: {error.reason}") from error
+        except (asyncssh.Error, OSError) as error:
+            raise ConnectionCut(reason(error)) from error
+        return _Channel(channel, cast(_Session, session))
 
     async def close(self) -> None:
         self.connection.close()
@@ -153,21 +141,6 @@ class _Transport:
     @property
     def user(self) -> str:
         return str(self.connection.get_extra_info("username"))
-
-
-async def _confirm(started: asyncio.Task[object], user: str) -> None:
-    """Wait for the host's answer to the request for a program.
-
-    Raises:
-        Unreachable: it starts none.
-        ConnectionCut: there is no connection any more.
-    """
-    try:
-        await started
-    except asyncssh.ChannelOpenError as error:
-        raise Unreachable(f"the host starts no program for {user}: {error.reason}") from error
-    except (asyncssh.Error, OSError) as error:
-        raise ConnectionCut(reason(error)) from error
 
 
 async def connect(settings: Settings, ring: KeyRing) -> Transport:
@@ -213,6 +186,7 @@ async def _connect(login: Login, ring: KeyRing, before: Jump | None = None) -> _
             config=None,
             client_factory=lambda: login,
             known_hosts=None if login.checking == "no" else login.known.keys,
+            encryption_algs=() if options.config.get("Ciphers") else _CIPHERS,
             tunnel=jump.connection if jump else None,
         )
     except BaseException as error:
@@ -234,7 +208,7 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
     if settings.proxy_command is not None:
         given["proxy_command"] = settings.expanded(settings.proxy_command)
     try:
-        options = asyncssh.SSHClientConnectionOptions(
+        return asyncssh.SSHClientConnectionOptions(
             host=settings.address,
             client_keys=None,
             agent_path=None,
@@ -253,10 +227,6 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
         raise InputError(f"ssh configuration: {error}") from error
     except (ValueError, OSError) as error:
         raise InputError(f"the ssh settings of host '{settings.host}' cannot be used: {error}") from error
-    if not options.config.get("Ciphers"):
-        # As safe as asyncssh's first choice, chacha20-poly1305, and five times less work for the controller.
-        options.encryption_algs = sorted(options.encryption_algs, key=lambda name: not name.startswith(b"aes256-gcm"))
-    return options
 
 
 def _paths(value: object) -> list[Path]:
