@@ -50,5 +50,5 @@ def install() -> None:
 
 def strategy_plugins() -> Path:
     """Return the folder with mitogen's strategies, as `ansible.cfg` wants it."""
-    (folder,) = FOLDER.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy")
-    return folder
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return FOLDER / "lib" / python / "site-packages/ansible_mitogen/plugins/strategy"
