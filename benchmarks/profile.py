@@ -18,7 +18,10 @@ _Function = tuple[str, int, str]
 
 _WAITING = ("poll", "select.epoll")
 _SUBJECTS = (  # the first that a function's file or name holds is what its time was for
-    ("imports", ("<frozen importlib", "<module>", "marshal", "__build_class__", "dataclasses.py", "typing.py", "enum.py")),
+    (
+        "imports",
+        ("<frozen importlib", "<module>", "marshal", "__build_class__", "dataclasses.py", "typing.py", "enum.py"),
+    ),
     ("SSH: asyncssh, cryptography", ("/asyncssh/", "/cryptography/")),
     ("YAML", ("/yaml/", "fleetenv/source.py")),
     ("templates: Jinja", ("/jinja2/", "fleetenv/playbook/jinja/", "fleetenv/playbook/template")),

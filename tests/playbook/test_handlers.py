@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from fleetenv.errors import Location
 from fleetenv.playbook.handlers import notified
