@@ -48,7 +48,7 @@ class Lab:
         if self.running:
             raise InputError(f"the lab in {self.folder} is up already", hint="'fleetenv lab down' ends it")
         made = embedded.prepare(self.folder, hosts, gpus)
-        process = embedded.serve(self.folder, made, detached=True)
+        (process,) = embedded.serve(self.folder, made, detached=True)
         (self.folder / _PROCESS_ID).write_text(f"{process.pid}\n")
         return made
 
@@ -84,6 +84,7 @@ class Lab:
             private_key,
             f"{private_key}.pub",
             embedded.LOG,
+            embedded.CONNECTIONS,
         ):
             (self.folder / name).unlink(missing_ok=True)
         if not any(self.folder.iterdir()):

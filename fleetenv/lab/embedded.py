@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 
@@ -28,6 +29,9 @@ USER = getpass.getuser()
 """Whose rights everything on an embedded host has, and the only login name."""
 
 LOG = "lab.log"
+
+CONNECTIONS = "connections.log"
+"""What the hosts write of connections: nanoseconds of the machine's clock, and `+` or `-` for one made or ended."""
 
 SERVER = "fleetenv.lab.embedded_server"
 """The module that the hosts' process runs."""
@@ -161,19 +165,38 @@ def prepare(folder: Path, hosts: int | Sequence[str], gpus: Gpus | Mapping[str, 
     return made
 
 
-def serve(folder: Path, hosts: Sequence[EmbeddedHost], *, detached: bool = False) -> subprocess.Popen[bytes]:
-    """Start the hosts' process, learn their ports from it, and write the inventory.
+def serve(
+    folder: Path, hosts: Sequence[EmbeddedHost], *, detached: bool = False, processes: int = 1
+) -> list[subprocess.Popen[bytes]]:
+    """Start the processes that the hosts live in, learn their ports from them, and write the inventory.
 
     Raises:
-        InputError: the process ended at once; the message has its last words.
+        InputError: one ended at once; the message has its last words.
     """
+    started = [_start(folder, hosts[number::processes], detached=detached) for number in range(processes)]
+    ports: dict[str, int] = {}
+    for process in started:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.stdout.close()
+        if not line:
+            process.wait()
+            raise InputError(f"the lab's hosts did not start: {(folder / LOG).read_text().strip()[-500:]}")
+        ports |= json.loads(line)
+    for host in hosts:
+        host.port = ports[host.name]
+    fleet.write_inventory(folder.resolve(), hosts)
+    return started
+
+
+def _start(folder: Path, hosts: Sequence[EmbeddedHost], *, detached: bool) -> subprocess.Popen[bytes]:
     package = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": f"{package}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     command = [sys.executable, "-m", SERVER, str(folder.resolve())]
     command += ["--detached"] if detached else []
     command += [host.name for host in hosts]
-    with (folder / LOG).open("wb") as log:
-        process = subprocess.Popen(
+    with (folder / LOG).open("ab") as log:
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -182,17 +205,6 @@ def serve(folder: Path, hosts: Sequence[EmbeddedHost], *, detached: bool = False
             cwd="/",
             start_new_session=True,  # Ctrl-C in the terminal is not meant for the hosts
         )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    process.stdout.close()
-    if not line:
-        process.wait()
-        raise InputError(f"the lab's hosts did not start: {(folder / LOG).read_text().strip()[-500:]}")
-    ports: dict[str, int] = json.loads(line)
-    for host in hosts:
-        host.port = ports[host.name]
-    fleet.write_inventory(folder.resolve(), hosts)
-    return process
 
 
 class EmbeddedFleet:
@@ -202,6 +214,7 @@ class EmbeddedFleet:
         hosts: how many, or their names.
         folder: where the hosts' files, inventory and keys are; a temporary one by default.
         gpus: simulated GPUs: the same for all, or by host name (hosts not named have none).
+        processes: how many share the hosts: more than one for many hosts on several cores.
     """
 
     def __init__(
@@ -210,10 +223,12 @@ class EmbeddedFleet:
         *,
         folder: Path | None = None,
         gpus: Gpus | Mapping[str, Gpus] | None = None,
+        processes: int = 1,
     ) -> None:
         self._names = fleet.host_names(hosts)
         self._given_folder = folder
         self._gpus = gpus
+        self._processes = processes
         self._stack = ExitStack()
         self.hosts: list[EmbeddedHost] = []
         self.folder = Path()
@@ -229,10 +244,10 @@ class EmbeddedFleet:
             else:
                 self.folder = self._given_folder
             self.hosts = prepare(self.folder, self._names, self._gpus)
-            process = serve(self.folder, self.hosts)
-            assert process.stdin is not None
-            stack.callback(process.wait)
-            stack.callback(process.stdin.close)
+            for process in serve(self.folder, self.hosts, processes=self._processes):
+                assert process.stdin is not None
+                stack.callback(process.wait)
+                stack.callback(process.stdin.close)
             self._stack = stack.pop_all()
         return self
 
@@ -240,6 +255,15 @@ class EmbeddedFleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def most_connections(self) -> int:
+        """Return how many connections the hosts have had open at once, at most, all together, since they are up."""
+        events = sorted(
+            (int(time), change == "-", change)  # where the clock says the same, the end of one makes room for the next
+            for time, change in map(str.split, (self.folder / CONNECTIONS).read_text().splitlines())
+        )
+        counts = accumulate(1 if change == "+" else -1 for _, _, change in events)
+        return max(counts, default=0)
 
     @property
     def inventory(self) -> Path:

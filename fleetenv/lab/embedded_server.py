@@ -15,12 +15,13 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import asyncssh
 
-from fleetenv.lab.embedded import USER, HostFolder
+from fleetenv.lab.embedded import CONNECTIONS, USER, HostFolder
 from fleetenv.lab.embedded_session import Session
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
@@ -29,8 +30,17 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 class _Server(asyncssh.SSHServer):
     """Lets one user in, by key, and gives it sessions on one host."""
 
-    def __init__(self, folder: HostFolder) -> None:
+    def __init__(self, folder: HostFolder, connections: int) -> None:
         self._folder = folder
+        self._connections = connections  # a descriptor: see CONNECTIONS
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Count one more."""
+        os.write(self._connections, b"%d +\n" % time.monotonic_ns())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count one less."""
+        os.write(self._connections, b"%d -\n" % time.monotonic_ns())
 
     def begin_auth(self, username: str) -> bool:
         """Every login has to show a key."""
@@ -67,13 +77,14 @@ async def _serve(folder: Path, names: Sequence[str], detached: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     loop.add_signal_handler(signal.SIGCHLD, _reap_orphans)
+    connections = os.open(folder / CONNECTIONS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     ports = {}
     for name in names:
         host = HostFolder(folder / "hosts" / name)
         acceptor = await asyncssh.listen(
             "127.0.0.1",
             0,
-            server_factory=lambda host=host: _Server(host),
+            server_factory=lambda host=host: _Server(host, connections),
             server_host_keys=[str(host.host_key)],
             encoding=None,
             agent_forwarding=False,
