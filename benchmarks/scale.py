@@ -1,7 +1,7 @@
 """One run over a thousand hosts: its time, its memory, and how many connections were open at once.
 
 The hosts are embedded ones: asyncssh servers on loopback, in processes of their own, that run real shells. They share
-the machine's cores with fleetenv and take more of them, so the wall time says little about fleetenv; the controller's own
+the machine's cores with fleetenv and take more of them: the wall time says little about fleetenv, the controller's own
 CPU time and memory do. Neither root nor sshd is needed.
 
 Examples:
@@ -51,7 +51,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--hosts", type=_numbers, default=[100, 1000], metavar="N,...")
     parser.add_argument("--workers", type=_numbers, default=[1, 2], metavar="N,...")
     parser.add_argument("--forks", type=int, default=64, metavar="N")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="that the hosts live in")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="that the hosts live in"
+    )
     options = parser.parse_args(words)
     print(f"{'hosts':>6} {'workers':>7}  {'':<12} {'wall':>8} {'CPU':>8} {'peak memory':>12}  most connections at once")
     for hosts in options.hosts:

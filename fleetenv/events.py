@@ -51,6 +51,18 @@ class PlayStarted(Struct, frozen=True):
     hosts: tuple[str, ...]
 
 
+class HostBegun(Struct, frozen=True):
+    """A host begins to go through the present play: there was room for it among the hosts worked on at once."""
+
+    host: str
+
+
+class HostEnded(Struct, frozen=True):
+    """A host has come to the end of the present play, or has failed, or was lost."""
+
+    host: str
+
+
 class TaskStarted(Struct, frozen=True):
     """A host has come to a task that needs more than a moment: there are steps to carry out."""
 
@@ -102,7 +114,9 @@ class RunFinished(Struct, frozen=True):
     interrupted: bool = False
 
 
-Event: TypeAlias = RunStarted | PlayStarted | TaskStarted | Progress | TaskFinished | HostLost | RunFinished
+Event: TypeAlias = (
+    RunStarted | PlayStarted | HostBegun | HostEnded | TaskStarted | Progress | TaskFinished | HostLost | RunFinished
+)
 
 
 class Sink:

@@ -25,8 +25,8 @@ from fleetenv.cli.options import add_connection_arguments, add_host_arguments, c
 from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
 from fleetenv.drift.survey import Survey
 from fleetenv.errors import InputError
-from fleetenv.report.console import counted
 from fleetenv.report.looking import Looking
+from fleetenv.report.text import counted
 
 if TYPE_CHECKING:
     from fleetenv.drift.report import DriftReport

@@ -22,13 +22,14 @@ from fleetenv.engine.plan import Planner
 from fleetenv.engine.prepared import Shared
 from fleetenv.engine.walk import Walk
 from fleetenv.errors import Location
-from fleetenv.events import Event, PlayStarted, RunFinished, RunStarted
+from fleetenv.events import Event, HostBegun, HostEnded, PlayStarted, RunFinished, RunStarted
 from fleetenv.inventory import Inventory
 from fleetenv.modules import registry
 from fleetenv.playbook import FleetVariables, Playbook, Templates
 from fleetenv.playbook.model import Entry, Play, Task
 from fleetenv.playbook.reading import RawVariables
-from fleetenv.shell import Connect, Defaults, Settings
+from fleetenv.shell import Connect, Connection, Defaults, Settings
+from fleetenv.shell.settings import VARIABLES
 from fleetenv.source import SourceMap, Value
 
 
@@ -142,7 +143,7 @@ class Fleet:
         keywords = {name: self._templates.render(value, scope) for name, value in said.items() if value is not None}
         settings = Settings.from_variables(host, _connection_variables(scope, keywords), self._defaults)
         if host not in self._dialogues:
-            self._dialogues[host] = Dialogue(partial(self._connect, settings))
+            self._dialogues[host] = Dialogue(partial(self._open, host, settings))
 
         def settings_of(name: str) -> Settings:
             return settings if name == host else self._settings_of(name)
@@ -182,7 +183,14 @@ class Fleet:
         async with self._forks.turn(host):
             dialogue = self._dialogues[host]
             dialogue.forget()  # what other plays, and hosts that share files with this one, have done meanwhile
+            self._emit(HostBegun(host))
             await Walk(stage.planners[host], dialogue, batch, self._options, self._emit).run(stage.entries)
+            self._emit(HostEnded(host))
+
+    async def _open(self, host: str, settings: Settings) -> Connection:
+        connection = await self._connect(settings)
+        self._forks.note_open(host)
+        return connection
 
     def _batch(self, stage: Stage, hosts: Sequence[str]) -> Batch:
         percentage = self._templates.render(stage.play.max_fail_percentage, self._options.extra_vars)
@@ -199,7 +207,7 @@ class Fleet:
     def _dialogue(self, host: str) -> Dialogue:
         """Return the dialogue with a host that a task is delegated to: in the play, the inventory, or neither."""
         if host not in self._dialogues:
-            self._dialogues[host] = Dialogue(partial(self._connect, self._settings_of(host)))
+            self._dialogues[host] = Dialogue(partial(self._open, host, self._settings_of(host)))
         return self._dialogues[host]
 
     def _settings_of(self, host: str) -> Settings:
@@ -214,8 +222,8 @@ def _connection_variables(scope: RawVariables, keywords: Mapping[str, Value]) ->
     """Return what says how to reach a host: the play's keywords, and the host's variables, which win."""
     known = SourceMap(Location("", 1, 1))
     known.update(keywords)
-    for name in scope:
-        if name.startswith("ansible_"):
+    for name in sorted(VARIABLES):
+        if name in scope:
             known[name] = scope[name]
             written = getattr(scope.raw(name), "location", None)
             if isinstance(written, Location):

@@ -20,6 +20,7 @@ class Forks:
         self._dialogues = dialogues
         self._free = asyncio.Semaphore(most)
         self._at_work: set[str] = set()
+        self._opened: dict[str, None] = {}  # hosts whose connections are open, or were when this was last looked at
 
     @asynccontextmanager
     async def turn(self, host: str) -> AsyncIterator[None]:
@@ -46,8 +47,13 @@ class Forks:
         self._at_work.discard(host)
         self._free.release()
 
+    def note_open(self, host: str) -> None:
+        """There is a connection to a host now."""
+        self._opened[host] = None
+
     async def _make_room(self) -> None:
-        others = [each for host, each in self._dialogues.items() if each.is_open and host not in self._at_work]
+        self._opened = {host: None for host in self._opened if self._dialogues[host].is_open}
+        others = [self._dialogues[host] for host in self._opened if host not in self._at_work]
         surplus = len(others) + len(self._at_work) - self._most
         for dialogue in [each for each in others if each.is_idle][: max(surplus, 0)]:
             await dialogue.close()

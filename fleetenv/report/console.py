@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import textwrap
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator
 
 from fleetenv.events import Event, HostLost, PlayStarted, RunFinished, RunStarted, Sink, Status, TaskFinished
 from fleetenv.report.difference import unified_diff, value_text
-from fleetenv.report.hosts import fold_hosts
-from fleetenv.report.recap import HostCounts, Recap
-from fleetenv.report.text import visible, visible_line
+from fleetenv.report.hosts import name_hosts
+from fleetenv.report.recap import Recap
+from fleetenv.report.repeats import Line, Repeats
+from fleetenv.report.rows import ROWS_SHOWN, recap_rows
+from fleetenv.report.text import counted, duration, visible, visible_line
 from fleetenv.state import Diff, State
 
 Say = Callable[[str, str], None]
@@ -25,9 +27,11 @@ STYLES = {
     Status.SKIPPED: "cyan",
     Status.UNREACHABLE: "bold red",
 }
-_ROWS_SHOWN = 24  # more hosts than this, and those with equal counts share a row
+_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_NUMBER = re.compile("[0-9]+")
 _LAST_LINES = 10  # of what a command that failed had to say
 _WRONG = frozenset({Status.FAILED, Status.IGNORED, Status.RESCUED})
+_NAMED = frozenset({Status.FAILED, Status.UNREACHABLE})  # their hosts are all named, however many they are
 _TALKATIVE = frozenset({"debug"})  # modules whose message is their purpose
 
 
@@ -40,6 +44,7 @@ class Console(Sink):
         self._diff = diff
         self._recap = Recap()
         self._check_mode = False
+        self._repeats: Repeats | None = None  # of a fleet that is too large for a line each
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -47,51 +52,71 @@ class Console(Sink):
         match event:
             case RunStarted():
                 self._check_mode = event.check_mode
+                self._repeats = Repeats() if len(event.hosts) > ROWS_SHOWN else None
             case PlayStarted():
+                self._say_held()
                 self._say(f"PLAY [{visible_line(event.play)}] on {counted(len(event.hosts), 'host')}", "bold")
             case TaskFinished():
-                self._task(event)
+                if line := self._task(event):
+                    self._tell(event.host, line)
             case HostLost():
-                self._say(f"unreachable: [{event.host}] {visible_line(event.reason)}", STYLES[Status.UNREACHABLE])
+                reason = visible_line(event.reason)
+                line = Line(Status.UNREACHABLE, reason, STYLES[Status.UNREACHABLE])
+                self._tell(event.host, line, alike=_NUMBER.sub("0", reason))  # it names the host's address
             case RunFinished():
+                self._say_held()
                 self._finish(event)
 
     def close(self) -> None:
         """Everything was said already."""
 
-    def _task(self, event: TaskFinished) -> None:
+    def _tell(self, host: str, line: Line, alike: str | None = None) -> None:
+        if self._repeats is None or self._repeats.is_new(host, line, alike):
+            self._say_line(line, host)
+
+    def _say_held(self) -> None:
+        """Say of all other hosts together what was said of the first ones."""
+        for line, hosts in self._repeats.take() if self._repeats else ():
+            self._say_line(line, counted(len(hosts), "more host"))
+            for names in name_hosts(hosts, everyone=line.status in _NAMED):
+                self._say(f"    {names}", line.style)
+
+    def _say_line(self, line: Line, hosts: str) -> None:
+        self._say(line.of(hosts), line.style)
+        for text, style in line.below:
+            self._say(f"    {text}", style)
+
+    def _task(self, event: TaskFinished) -> Line | None:
+        """Return what is to be told of a task."""
         quiet = event.status in (Status.OK, Status.SKIPPED)
         talks = event.task.module in _TALKATIVE and event.status is not Status.SKIPPED
         if quiet and not self._verbosity and not talks:
-            return
+            return None
         role = f"{event.task.role} : " if event.task.role else ""
         item = f" ({visible_line(event.item)})" if event.item is not None else ""
         would = " (check mode)" if self._check_mode and event.status is Status.CHANGED else ""
-        line = f"{event.status}: [{event.host}] {visible_line(role + event.task.name)}{item}{would}"
+        text = f"{visible_line(role + event.task.name)}{item}{would}"
         message = visible(event.msg)
-        self._say(f"{line}: {message}" if message and "\n" not in message else line, STYLES[event.status])
+        below: list[tuple[str, str]] = []
         if "\n" in message:
-            self._indented(message.splitlines(), "")
+            below += [(line, "") for line in message.splitlines()]
+        elif message:
+            text = f"{text}: {message}"
         if self._diff and event.diff:
-            self._indented(_diff_lines(event.diff), "diff")
+            below += [(line, _DIFF_STYLES.get(line[:1], "")) for line in _diff_lines(event.diff)]
         if event.status in _WRONG:
             for stream in ("stderr", "stdout"):
-                self._indented(visible(str(event.result.get(stream) or "")).splitlines()[-_LAST_LINES:], "")
+                lines = visible(str(event.result.get(stream) or "")).splitlines()[-_LAST_LINES:]
+                below += [(line, "") for line in lines]
         if self._verbosity > 1 and event.result:
-            self._indented(visible(json.dumps(event.result, indent=2, default=str)).splitlines(), "")
-
-    def _indented(self, lines: Iterable[str], kind: str) -> None:
-        for line in lines:
-            style = ""
-            if kind == "diff":
-                style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-            self._say(f"    {line}", style)
+            below += [(line, "") for line in visible(json.dumps(event.result, indent=2, default=str)).splitlines()]
+        return Line(event.status, text, STYLES[event.status], tuple(below))
 
     def _finish(self, event: RunFinished) -> None:
         self._say("", "")
         self._say("RECAP", "bold")
-        for name, counts in _rows(self._recap.hosts):
-            self._say(f"  {name}  {_counts(counts)}", _row_style(counts))
+        for row in recap_rows(self._recap.hosts):
+            self._say(row.text, row.style)
         self._say(self._summary(event), "bold")
 
     def _summary(self, event: RunFinished) -> str:
@@ -115,51 +140,6 @@ class Console(Sink):
         return f"{', '.join(words)} in {duration(event.seconds)}{asked}"
 
 
-def _rows(hosts: dict[str, HostCounts]) -> list[tuple[str, HostCounts]]:
-    if len(hosts) <= _ROWS_SHOWN:
-        width = max((len(host) for host in hosts), default=0)
-        return [(host.ljust(width), counts) for host, counts in hosts.items()]
-    alike: dict[tuple[int, ...], list[str]] = {}
-    for host, counts in hosts.items():
-        alike.setdefault(counts.as_tuple(), []).append(host)
-    rows = sorted(alike.items(), key=lambda row: -len(row[1]))
-    named = [(_named(names), hosts[names[0]]) for _, names in rows]
-    width = max(len(name) for name, _ in named)
-    return [(name.ljust(width), counts) for name, counts in named]
-
-
-def _named(names: list[str]) -> str:
-    return f"{counted(len(names), 'host')}: {textwrap.shorten(fold_hosts(names), 60, placeholder=' ...')}"
-
-
 def _diff_lines(diff: Diff[State]) -> Iterator[str]:
     for each in diff.differences:
         yield from unified_diff(each) or [f"{each.key}: {value_text(each.found)} -> {value_text(each.wanted)}"]
-
-
-def _counts(counts: HostCounts) -> str:
-    text = (
-        f"ok={counts.ok:<3} changed={counts.changed:<3} unreachable={counts.unreachable} "
-        f"failed={counts.failed} skipped={counts.skipped:<3}"
-    )
-    extra = [f"{name}={value}" for name, value in (("rescued", counts.rescued), ("ignored", counts.ignored)) if value]
-    return " ".join([text, *extra]).rstrip()
-
-
-def _row_style(counts: HostCounts) -> str:
-    if counts.unreachable or counts.failed:
-        return "red"
-    return "yellow" if counts.changed else "green"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where English wants it."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people write it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"

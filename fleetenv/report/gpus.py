@@ -15,9 +15,8 @@ from rich.text import Text
 from fleetenv.errors import HostError
 from fleetenv.gpu.diagnosis import Problem, Severity, driver_problem, health_problems
 from fleetenv.gpu.states import GpuHost
-from fleetenv.report.console import counted
 from fleetenv.report.hosts import fold_hosts
-from fleetenv.report.text import visible_line
+from fleetenv.report.text import counted, visible_line
 
 Answer: TypeAlias = GpuHost | HostError
 """What a host told of its GPUs, or why it could not be asked."""

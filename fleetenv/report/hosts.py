@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable
 
+_WIDTH = 72  # so that lines fit on a terminal of 80 columns, indented
+_LINES = 4
 _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.ASCII | re.DOTALL)
 
 
@@ -17,6 +20,12 @@ def fold_hosts(names: Iterable[str]) -> str:
         else:
             runs.append([name])
     return ", ".join(part for run in runs for part in _run(run))
+
+
+def name_hosts(names: Iterable[str], *, everyone: bool) -> list[str]:
+    """Return lines that name hosts, folded; only the first few lines, unless `everyone` is to be named."""
+    lines = textwrap.wrap(fold_hosts(names), _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return lines if everyone or len(lines) <= _LINES else [*lines[:_LINES], "..."]
 
 
 def _natural(name: str) -> tuple[str, str, int, str]:

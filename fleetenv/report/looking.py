@@ -7,8 +7,9 @@ from typing import TextIO
 from rich.console import Console
 from rich.status import Status
 
-from fleetenv.events import Event, HostLost, RunFinished, RunStarted, Sink, TaskFinished
-from fleetenv.report.console import counted
+from fleetenv.events import Event, PlayStarted, RunFinished, Sink
+from fleetenv.report.standing import Standing
+from fleetenv.report.text import counted
 
 
 class Looking(Sink):
@@ -17,19 +18,15 @@ class Looking(Sink):
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
         self._line: Status | None = None
-        self._hosts = self._seen = self._lost = 0
+        self._standing = Standing()
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
+        self._standing(event)
         match event:
-            case RunStarted() if self._console.is_terminal:
-                self._hosts = len(event.hosts)
+            case PlayStarted() if self._console.is_terminal and not self._line:
                 self._line = self._console.status(self._text())
                 self._line.start()
-            case TaskFinished():
-                self._seen += 1
-            case HostLost():
-                self._lost += 1
             case RunFinished():
                 self.close()
         if self._line:
@@ -42,5 +39,5 @@ class Looking(Sink):
             self._line = None
 
     def _text(self) -> str:
-        lost = f", {self._lost} unreachable" if self._lost else ""
-        return f"looking at {counted(self._hosts, 'host')}: {counted(self._seen, 'answer')}{lost}"
+        now = self._standing
+        return f"looking at {counted(now.hosts, 'host')}: {now.done} done, {now.rest}"

@@ -6,14 +6,29 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from fleetenv.events import Event, HostLost, PlayStarted, Progress, RunFinished, Sink, TaskFinished, TaskStarted
+from fleetenv.events import (
+    Event,
+    HostBegun,
+    HostEnded,
+    HostLost,
+    PlayStarted,
+    Progress,
+    RunFinished,
+    Sink,
+    Status,
+    TaskFinished,
+    TaskStarted,
+)
 from fleetenv.report.console import Console
-from fleetenv.report.text import visible_line
+from fleetenv.report.standing import Standing
+from fleetenv.report.text import counted, visible_line
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+_BARS = 10  # hosts that have a bar of their own; the others are counted
 
 _CODES = {"bold": 1, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
 
@@ -42,7 +57,7 @@ def _write(stream: TextIO, line: str, style: str) -> None:
 
 
 class LiveConsole(Sink):
-    """Lines as [`Console`][] prints them, above one bar for the play and one for each host that is at work."""
+    """Lines as [`Console`][] prints them, above a bar for the play and one for each of some hosts at work."""
 
     def __init__(self, stream: TextIO, *, verbosity: int, diff: bool) -> None:
         from rich.console import Console as RichConsole
@@ -62,34 +77,47 @@ class LiveConsole(Sink):
         )
         self._lines = Console(self._say, verbosity=verbosity, diff=diff)
         self._hosts: dict[str, TaskID] = {}
-        self._room = max(2, self._rich.size.height - 6)
-        self._started = False
+        self._room = max(2, min(_BARS, self._rich.size.height - 6))
+        self._standing = Standing()
+        self._play: TaskID | None = None
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
+        self._standing(event)
         match event:
             case PlayStarted():
                 self._start()
+            case HostBegun() | HostEnded():
+                self._count()
             case TaskStarted():
                 self._show(event.host, event.task.name, None)
             case Progress():
                 self._show(event.host, f"{event.task.name}: {event.text}", (event.done, event.total))
             case TaskFinished() | HostLost():
                 self._hide(event.host)
+                if isinstance(event, HostLost) or event.status is Status.FAILED:
+                    self._count()
             case RunFinished():
                 self.close()
         self._lines(event)
 
     def close(self) -> None:
         """Take the bars away."""
-        if self._started:
-            self._started = False
+        if self._play is not None:
+            self._play = None
             self._bars.stop()
 
     def _start(self) -> None:
-        if not self._started:
-            self._started = True
+        """Show how far all hosts of a play have come, in one line."""
+        if self._play is None:
+            self._play = self._bars.add_task("", total=None, host="")
             self._bars.start()
+        count = counted(self._standing.hosts, "host")
+        self._bars.reset(self._play, total=self._standing.hosts, host=count, description=self._standing.rest)
+
+    def _count(self) -> None:
+        if self._play is not None:
+            self._bars.update(self._play, completed=self._standing.done, description=self._standing.rest)
 
     def _say(self, line: str, style: str) -> None:
         self._rich.print(line, style=style or None, markup=False)

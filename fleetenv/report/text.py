@@ -1,4 +1,7 @@
-"""Text from hosts, made safe to show: nothing that a host wrote may steer a terminal, hide itself or fake a line."""
+"""Text as it is shown: numbers as people write them, and what hosts wrote, made safe.
+
+Nothing that a host wrote may steer a terminal, hide itself or fake a line.
+"""
 
 from __future__ import annotations
 
@@ -25,3 +28,16 @@ def visible_line(text: str) -> str:
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where English wants it."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people write it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"

@@ -24,6 +24,17 @@ CONNECTIONS = {
 }
 """What `ansible_connection` may say, and the transport that this means."""
 
+VARIABLES = frozenset({
+    "ansible_become", "ansible_become_exe", "ansible_become_method", "ansible_become_pass", "ansible_become_password",
+    "ansible_become_user", "ansible_connection", "ansible_host", "ansible_host_key_checking", "ansible_password",
+    "ansible_port", "ansible_private_key_file", "ansible_shell_executable", "ansible_ssh_args",
+    "ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_host", "ansible_ssh_host_key_checking",
+    "ansible_ssh_pass", "ansible_ssh_password", "ansible_ssh_port", "ansible_ssh_private_key_file",
+    "ansible_ssh_timeout", "ansible_ssh_user", "ansible_sudo", "ansible_sudo_exe", "ansible_sudo_pass",
+    "ansible_sudo_user", "ansible_timeout", "ansible_user",
+})  # fmt: skip
+"""Names of the variables that say how to reach a host."""
+
 CONNECT_TIMEOUT = 10.0
 """Seconds to connect and log in, as in Ansible."""
 
@@ -220,6 +231,7 @@ class _Reader:
         )
 
     def _first(self, names: tuple[str, ...]) -> tuple[str, Value]:
+        assert VARIABLES.issuperset(names)
         for name in names:
             value = self._variables.get(name)
             if value is not None:

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 
 from fleetenv.drift.report import Cell, DriftReport, Item, Uneven, Verdict
-from fleetenv.report.console import counted
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.hosts import fold_hosts
-from fleetenv.report.text import visible_line
+from fleetenv.report.text import counted, visible_line
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@$]|:(?=//))")
 _MAX_DIFF_LINES = 60

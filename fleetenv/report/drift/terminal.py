@@ -14,10 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Uneven, Verdict
-from fleetenv.report.console import counted
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.hosts import fold_hosts
-from fleetenv.report.text import visible, visible_line
+from fleetenv.report.text import counted, visible, visible_line
 
 _MAX_SECTIONS = 30
 _MAX_DIFFERENCES = 8
