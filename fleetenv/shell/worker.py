@@ -123,7 +123,11 @@ class _Worker:
         answer: Answer
         try:
             if isinstance(request, Open):
-                connection = self._connections[call] = await connect(request.settings, self._ring)
+                connection = await connect(request.settings, self._ring)
+                if self._calls[call].task.cancelling():  # wait_for of Python 3.11 returns what was ready all the same
+                    await connection.close()
+                    return
+                self._connections[call] = connection
             elif connection is None:
                 raise LookupError(f"there is no connection {request.connection}")
             elif isinstance(request, Talk):

@@ -98,14 +98,19 @@ class WorkerProcess:
         number = next(self._numbers)
         outcome: asyncio.Future[Done | Failed] = asyncio.get_running_loop().create_future()
         self._calls[number] = _Call(outcome, progress)
+        sent = False
         try:
             async with self._sending:
                 await self._make_room()
                 self._wire.send(encode_request(request(number)))
+            sent = True
             answer = await outcome
-        finally:
-            if self._calls.pop(number, None) and self.lives and self._attached:  # not answered: it was given up
+        except BaseException:
+            if sent and self.lives:  # it was given up, perhaps in the moment in which the answer came
                 self._wire.send(encode_request(Cancel(number)))
+            raise
+        finally:
+            self._calls.pop(number, None)
         if counted:
             counted(answer.counts)
         if isinstance(answer, Failed):
