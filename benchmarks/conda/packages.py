@@ -46,7 +46,8 @@ def standin_installer(channel: LabChannel, folder: Path) -> Installer:
         summary="A stand-in for conda (simulated: py-rattler solves and installs)",
     )
     here = Path(str(distribution("py-rattler").locate_file("")))
-    needs = packed(("py-rattler", "pyyaml"), here, channel.subdir)
+    # zstandard: Miniconda has it, too
+    needs = packed(("py-rattler", "pyyaml", "zstandard"), here, channel.subdir)
     return build_installer(channel, folder, DEFAULT_VERSION, (conda, *needs))
 
 

@@ -25,7 +25,12 @@ _ASIDE = "/opt/aside"  # what the tools that had their turn have made
 _COMMON = ("python", "pip", "numpy")
 _SPECS = {"nlp": (*_COMMON, "matplotlib", "fleet-text =1.0"), "vision": (*_COMMON, "pillow", "fleet-data =1.2")}
 _ADDED = {**_SPECS, "nlp": (*_SPECS["nlp"], "fleet-libc")}
-_PACK = "from platform import machine; from fleetenv.conda.builder import runtime; runtime(machine())"
+_PACK = """
+from platform import machine
+from fleetenv.conda.builder import runtime
+for zstd in (False, True):
+    runtime(machine(), zstd=zstd)
+"""
 
 
 class MainJob(Workload):

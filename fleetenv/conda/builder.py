@@ -41,6 +41,8 @@ sys.stderr.flush()
 os._exit(status)  # py-rattler's threads may still be at work: an orderly end can crash (seen with 0.28)
 """
 
+_ZSTD_LEVEL = 9  # 2 seconds; the highest takes 26, and saves a seventh
+
 _PACKED = {
     "fleetenv": ("__init__.py", "errors.py"),
     "fleetenv.conda": ("__init__.py", "channels.py", "mirrors.py"),
@@ -95,11 +97,16 @@ def program() -> Program:
     return Program(data, f"builder-{hashlib.sha256(data).hexdigest()[:16]}.pyz")
 
 
-def runtime(machine: str) -> Runtime | None:
-    """Pack this controller's own py-rattler, once; None for a host of another architecture, which gets it by pip."""
+def runtime(machine: str, *, zstd: bool) -> Runtime | None:
+    """Pack this controller's own py-rattler, once; None for a host of another architecture, which gets it by pip.
+
+    Args:
+        machine: The host's architecture.
+        zstd: Whether the host can read that: a quarter less to send, and four times quicker to unpack than gzip.
+    """
     if machine != platform.machine() or platform.system() != "Linux":
         return None
-    name = f"py-rattler-{rattler_version()}-{machine}-stripped.tar.gz"
+    name = f"py-rattler-{rattler_version()}-{machine}-stripped.tar.{'zst' if zstd else 'gz'}"
     path, about = cache_folder() / name, cache_folder() / f"{name}.json"
     try:
         known = json.loads(about.read_text())
@@ -109,12 +116,10 @@ def runtime(machine: str) -> Runtime | None:
         pass  # not packed yet
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{name}.{os.getpid()}")
-    with (
-        draft.open("wb") as file,
-        gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as zipped,
-        tarfile.open(fileobj=zipped, mode="w") as archive,
-    ):
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
         _add_stripped(archive, _package("rattler"))
+    draft.write_bytes(_compressed(plain.getvalue(), zstd=zstd))
     sha256 = hashlib.sha256(draft.read_bytes()).hexdigest()
     about.write_text(json.dumps({"size": draft.stat().st_size, "sha256": sha256}))
     draft.replace(path)
@@ -124,6 +129,14 @@ def runtime(machine: str) -> Runtime | None:
 def encoded(request: Request) -> bytes:
     """Write a request as the builder reads it."""
     return json.dumps(asdict(request)).encode()
+
+
+def _compressed(data: bytes, *, zstd: bool) -> bytes:
+    if not zstd:
+        return gzip.compress(data, 6, mtime=0)
+    import zstandard
+
+    return zstandard.compress(data, _ZSTD_LEVEL)
 
 
 def _add_stripped(archive: tarfile.TarFile, package: Path) -> None:

@@ -40,6 +40,10 @@ for subject; do
   echo "environment $subject"
   if [ -x "$prefix/bin/python" ] && [ -f "$prefix/conda-meta/history" ]; then echo "miniconda"; fi
   for tool in "$prefix"/.fleetenv/*; do echo "tool ${tool##*/}"; done
+  for zstd in "$prefix"/conda-meta/zstandard-[0-9]*.json "$prefix"/conda-meta/backports.zstd-[0-9]*.json \
+    "$prefix"/lib/python3.1[4-9]/compression/zstd; do
+    if [ -e "$zstd" ]; then echo "zstd"; fi
+  done
   target=
   if [ -L "$link" ]; then target=$(readlink "$link"); echo "link $target"; fi
   if [ -e "$link" ] || [ -L "$link" ]; then echo "present"; fi
@@ -97,6 +101,8 @@ class EnvironmentState(State, frozen=True, kw_only=True):
     cuda: str | UnsetType | None = UNSET
     tools: tuple[str, ...] | UnsetType = UNSET
     """What lies in PREFIX/.fleetenv."""
+    zstd: bool | UnsetType = UNSET
+    """Whether Miniconda's Python reads zstd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,7 @@ class _Answer:
     def take(self, word: str, rest: str, line: str) -> None:
         """Take one line."""
         match word:
-            case "miniconda" | "present" | "frozen" | "stamp":
+            case "miniconda" | "zstd" | "present" | "frozen" | "stamp":
                 self.marks.add(word)
             case "tool":
                 self.tools.append(rest)
@@ -218,6 +224,7 @@ class _Answer:
             driver=driver,
             cuda=cuda,
             tools=tuple(self.tools),
+            zstd="zstd" in self.marks,
         )
 
 

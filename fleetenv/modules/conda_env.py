@@ -191,7 +191,7 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if self.state == "present":
             request = self._request(found)
             if request.runtime and f"py-rattler-{request.runtime_version}" not in tools:
-                packed = runtime(str(found.machine))
+                packed = runtime(str(found.machine), zstd=found.zstd is True)
                 assert packed
                 yield Send(packed.path, f"{folder}/{packed.name}", mode=0o644)
         yield Run(sh(f"{self.prefix}/bin/python", "-I", f"{folder}/{builder.name}"), stdin=encoded(request))
@@ -247,7 +247,7 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         assert self.plan
         assert self.plan.lock
         spec, locked = self.plan.spec, self._locked(found)
-        packed = runtime(str(found.machine))
+        packed = runtime(str(found.machine), zstd=found.zstd is True)
         direct = {each.name for each in spec.pip if each.direct_url}
         options = [
             f"{each.option} {each.value}"

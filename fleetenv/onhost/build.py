@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
+import importlib
+import io
 import json
 import os
 import shutil
@@ -30,7 +32,7 @@ from .generations import STAMP, Generations, finished, remove
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rattler import RepoDataRecord
 
@@ -211,13 +213,25 @@ def use_runtime(request: Request) -> None:
 
 def _unpack_runtime(archive: Path, wanted: str, folder: Path) -> None:
     """Unpack what the controller has sent."""
-    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    data = archive.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != wanted:
         archive.unlink()
         raise Failure(f"{archive} has sha256 {sha256[:12]}..., not {wanted[:12]}...; apply again")
-    with tarfile.open(archive) as tar:
+    if archive.suffix == ".zst":
+        data = _zstd()(data)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         tar.extractall(folder)  # noqa: S202  # our own archive, its hash checked
     archive.unlink()
+
+
+def _zstd() -> Callable[[bytes], bytes]:
+    """Return how Miniconda itself unpacks `.conda` packages."""
+    for name in ("compression.zstd", "backports.zstd", "zstandard"):
+        with suppress(ImportError):
+            decompress: Callable[[bytes], bytes] = importlib.import_module(name).decompress
+            return decompress
+    raise Failure("this Miniconda is broken: conda-meta lists zstandard or backports.zstd, and neither can be imported")
 
 
 def _download_runtime(request: Request, folder: Path) -> None:

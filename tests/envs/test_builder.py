@@ -7,10 +7,12 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from fleetenv.conda.relock import Wishes, relock
 from fleetenv.conda.spec import read_spec
@@ -169,11 +171,35 @@ def test_a_damaged_runtime_is_noticed(miniconda: Path, project: Project, tmp_pat
     project.lock("fleet-tensor")
     task = project.task(machine)
     step = builder(machine, task)
-    archive = next((machine.prefix / ".fleetenv").glob("py-rattler-*.tar.gz"))
+    archive = next((machine.prefix / ".fleetenv").glob("py-rattler-*.tar.*"))
     archive.write_bytes(archive.read_bytes()[:-100])
     with pytest.raises(TaskFailed, match=r"has sha256 .*; apply again"):
         machine.take(step)
     machine.apply(task)
+
+
+def test_a_miniconda_that_reads_zstd_is_sent_less(miniconda: Path, project: Project, tmp_path: Path) -> None:
+    machine = install(miniconda, tmp_path / "fresh")
+    site_packages = next(machine.prefix.glob("lib/python3.*/site-packages"))
+    shutil.copytree(Path(zstandard.__file__).parent, site_packages / "zstandard", dirs_exist_ok=True)
+    (machine.prefix / "conda-meta/zstandard-0.25.0-0.json").write_text("{}")
+    project.lock("fleet-tensor")
+    step = builder(machine, project.task(machine))
+    (archive,) = (machine.prefix / ".fleetenv").glob("py-rattler-*")
+    assert archive.suffix == ".zst"
+    machine.take(step)
+    assert machine.python("import fleet_tensor; print(fleet_tensor.__name__)") == "fleet_tensor"
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="its Python reads zstd itself")
+def test_a_miniconda_that_only_claims_to_read_zstd_is_called_broken(
+    miniconda: Path, project: Project, tmp_path: Path
+) -> None:
+    machine = install(miniconda, tmp_path / "fresh")
+    (machine.prefix / "conda-meta/zstandard-0.25.0-0.json").write_text("{}")
+    project.lock("fleet-tensor")
+    with pytest.raises(TaskFailed, match=r"^this Miniconda is broken: [^\n]*zstandard[^\n]*$"):
+        machine.apply(project.task(machine))
 
 
 @pytest.mark.root
