@@ -96,7 +96,9 @@ class Miniconda(StateModule[MinicondaState], frozen=True, kw_only=True, forbid_u
         wanted = self._digests()
         if wanted and digest not in wanted.values():
             raise InputError(f"the sha256 of {path} is {digest}, not {' or '.join(wanted.values())}")
-        return PreparedMiniconda(**msgspec.structs.asdict(self), pushed=str(path), conda=conda or source.conda)
+        return PreparedMiniconda(
+            **msgspec.structs.asdict(self), pushed=str(path), digest=digest, conda=conda or source.conda
+        )
 
     def _digests(self) -> dict[str, str]:
         if self.sha256 is None:
@@ -108,6 +110,7 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
     """The module once its installer is known, as it goes to hosts."""
 
     pushed: str | None = None  # the installer on the controller, if that is where it is
+    digest: str = ""  # its sha256; the host compares it with what has arrived
     conda: str | None = None  # the version of conda in it, if that can be known
 
     def observe(self) -> Probe[MinicondaState | None]:
@@ -172,6 +175,7 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
                 *self.source().urls,
                 p=self.prefix,
                 pushed=pushed,
+                pushed_sum=self.digest,
                 sum=digests.get("", ""),
                 **{f"sum_{arch}": digests.get(arch, "") for arch in ARCHITECTURES},
                 mode=mode,

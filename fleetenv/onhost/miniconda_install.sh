@@ -1,6 +1,7 @@
 # Installs Miniconda, or updates one, from the first place that has the right installer.
-# Reads: p, the prefix; pushed, an installer on this host already, or empty; sum, sum_x86_64, sum_aarch64, sha256 or
-# empty; mode, 'fresh' or 'update'; owner, user or empty; terms, 'accept' or empty; "$@", URLs.
+# Reads: p, the prefix; pushed, an installer on this host already, and pushed_sum, its sha256 as it arrived, or both
+# empty; sum, sum_x86_64, sum_aarch64, sha256 or empty; mode, 'fresh' or 'update'; owner, user or empty; terms, 'accept'
+# or empty; "$@", URLs.
 umask 022
 unset PYTHONHOME PYTHONPATH CONDARC
 here=$p/.fleetenv/miniconda
@@ -35,11 +36,11 @@ watch() {
   done
 }
 
-# Sets why, if the file $1 is not the installer that is wanted.
+# Sets why, if the file $1 is not the installer that is wanted; $2: its sha256, if that was looked at on this host.
 wrong() {
   why=
   if [ -n "$sum" ]; then
-    got=$(sha256sum <"$1"); got=${got%% *}
+    got=${2:-$(sha256sum <"$1")}; got=${got%% *}
     [ "$got" = "$sum" ] || { why="its sha256 is $got, not $sum"; return 0; }
   fi
   case $(head -c 2 <"$1") in '#!') return 1 ;; esac
@@ -90,7 +91,7 @@ fetch() {
 part=$here/part
 file=$pushed
 if [ -n "$pushed" ]; then
-  if wrong "$pushed"; then fail "the installer that was sent cannot be used: $why"; fi
+  if wrong "$pushed" "$pushed_sum"; then fail "the installer that was sent cannot be used: $why"; fi
 else
   file=$here/installer.sh
   reasons=
