@@ -58,12 +58,7 @@ class KnownHosts:
                 if known and key.split()[:2] not in known:
                     raise Unreachable(f"another key for {name} was added to {path} meanwhile; is this the right host?")
                 if not known:
-                    current = self._parsed.versions == tuple(map(_version, self._all_files))
                     file.write((b"" if text.endswith(b"\n") or not text else b"\n") + f"{name} {key}\n".encode())
-                    file.flush()
-                    if current:  # nobody else wrote: no need to read it all again for the next new host
-                        self._parsed.keys.load(f"{name} {key}")
-                        self._parsed.versions = tuple(map(_version, self._all_files))
         except OSError as error:
             raise Unreachable(f"cannot add the new host key to {path}: {error.strerror}") from error
 
@@ -96,6 +91,7 @@ class _Parsed:
     """Some files as they were when they were read last."""
 
     versions: tuple[tuple[int, int], ...]
+    texts: tuple[str, ...]
     keys: asyncssh.SSHKnownHosts
 
 
@@ -103,20 +99,33 @@ _parsed: dict[tuple[Path, ...], _Parsed] = {}
 
 
 def _read(files: tuple[Path, ...]) -> _Parsed:
-    """Parse the files, once for all hosts as long as they do not change."""
+    """Parse the files, once for all hosts as long as they do not change; of one that only grew, what is new."""
     versions = tuple(map(_version, files))
     parsed = _parsed.get(files)
     if parsed and parsed.versions == versions:
         return parsed
-    keys = asyncssh.SSHKnownHosts()
-    for path, (_, size) in zip(files, versions, strict=True):
-        if size > 0:
-            try:
-                keys.load(path.read_text("utf-8", "replace"))
-            except (OSError, ValueError) as error:
-                raise InputError(f"cannot read {path}: {error}") from error
-    _parsed[files] = _Parsed(versions, keys)
-    return _parsed[files]
+    texts = tuple(_text(path) if size > 0 else "" for path, (_, size) in zip(files, versions, strict=True))
+    if not parsed or not all(map(_continues, texts, parsed.texts)):
+        parsed = _parsed[files] = _Parsed(versions, ("",) * len(files), asyncssh.SSHKnownHosts())
+    for path, text, before in zip(files, texts, parsed.texts, strict=True):
+        try:
+            parsed.keys.load(text[len(before) :])
+        except ValueError as error:
+            del _parsed[files]
+            raise InputError(f"cannot read {path}: {error}") from error
+    parsed.versions, parsed.texts = versions, texts
+    return parsed
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _continues(text: str, before: str) -> bool:
+    return text.startswith(before) and (not before or before.endswith("\n"))
 
 
 def _version(path: Path) -> tuple[int, int]:
