@@ -12,7 +12,7 @@ from benchmarks import peers
 
 ROOT = Path(__file__).parent.parent
 _RECAP = re.compile(
-    r"^ *(?:(\d+) hosts: )?\S.*? ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE
+    r"^ *(?:(\d+) hosts?|\S.*?) +ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE
 )
 _TOTAL = re.compile(r"Grand total\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s+(\d+|-)\s*$", re.MULTILINE)
 

@@ -16,6 +16,8 @@ from benchmarks import measure, report, results
 from benchmarks.results import Case, Measured, Results, Traffic
 from benchmarks.targets import TARGETS
 from benchmarks.tools import TOOLS, Outcome
+from fleetenv.report.recap import HostCounts
+from fleetenv.report.rows import recap_rows
 
 ROOT = Path(__file__).parents[2]
 OUTCOMES = {tool.name: tool.outcome for tool in TOOLS}
@@ -55,9 +57,10 @@ def test_a_command_that_fails_says_what_it_said(tmp_path):
 
 
 def test_recaps_are_read_as_each_tool_writes_them():
-    folded = "RECAP\n  31 hosts: gpu[001:031]  ok=2   changed=1   unreachable=0 failed=0 skipped=0\n"
-    single = "  1 host: gpu032  ok=1   changed=0   unreachable=1 failed=0 skipped=0\n"
-    assert OUTCOMES["fleetenv"](folded + single) == Outcome(done=63, changed=31, failed=1)
+    fleet = {f"gpu{number:03}": HostCounts(ok=2, changed=1) for number in range(1, 32)}
+    fleet["gpu032"] = HostCounts(ok=1, unreachable=1)
+    for hosts, outcome in ((fleet, Outcome(63, 31, 1)), ({"gpu001": fleet["gpu001"]}, Outcome(2, 1, 0))):
+        assert OUTCOMES["fleetenv"]("\n".join(["RECAP", *(row.text for row in recap_rows(hosts))])) == outcome
     ansible = "gpu001                     : ok=2    changed=0    unreachable=0    failed=0    skipped=1    rescued=0\n"
     assert OUTCOMES["ansible"](ansible * 3) == Outcome(done=6, changed=0, failed=0)
     assert OUTCOMES["pyinfra"]("    Grand total          10      4       1       5           \n") == Outcome(9, 4, 1)
