@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from fleetenv.engine.batch import Batch, Reach
 from fleetenv.engine.check import check_arguments, check_flags, check_notified
@@ -33,8 +34,7 @@ from fleetenv.shell.settings import VARIABLES
 from fleetenv.source import SourceMap, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """A play with its hosts chosen; once prepared, with what each of them needs to walk through it."""
 
     play: Play

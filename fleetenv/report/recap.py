@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from fleetenv.events import Event, HostLost, RunFinished, RunStarted, Sink, Status, TaskFinished, TaskRef
 
@@ -11,8 +11,7 @@ EXIT_UNREACHABLE = 4
 EXIT_INTERRUPTED = 130
 
 
-@dataclass(slots=True)
-class HostCounts:
+class HostCounts(Struct):
     """How many tasks ended how on one host; `ok` includes the changed ones, as in Ansible's recap."""
 
     ok: int = 0
@@ -51,8 +50,7 @@ class HostCounts:
 _WORST = (Status.FAILED, Status.RESCUED, Status.IGNORED, Status.CHANGED, Status.OK, Status.SKIPPED)
 
 
-@dataclass(slots=True)
-class _Loop:
+class _Loop(Struct):
     """Items of one task that have ended so far: together they count as one."""
 
     task: TaskRef

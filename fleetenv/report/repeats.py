@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fleetenv.events import Status
 
 _AT_ONCE = 5  # hosts of which the same thing is said at once
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """What is told of a host: `STATUS: [HOST] TEXT`, and indented lines below it, each in its style."""
 
     status: Status
@@ -24,8 +24,7 @@ class Line:
         return f"{self.status}: [{hosts}] {self.text}"
 
 
-@dataclass(slots=True)
-class _Told:
+class _Told(Struct):
     hosts: int = 0
     line: Line | None = None  # kept only once it has been said often enough
     held: list[str] = field(default_factory=list)

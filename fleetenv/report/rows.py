@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetenv.report.hosts import name_hosts
 from fleetenv.report.recap import HostCounts
@@ -13,8 +14,7 @@ ROWS_SHOWN = 24
 """More hosts than this, and those that fared alike share a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A line, and its style."""
 
     text: str
@@ -48,7 +48,7 @@ def _grouped(hosts: Mapping[str, HostCounts], key: Callable[[HostCounts], Hashab
 
 
 def _counts(group: Sequence[HostCounts]) -> str:
-    shown = {name: _span([getattr(each, name) for each in group]) for name in HostCounts.__slots__}
+    shown = {name: _span([getattr(each, name) for each in group]) for name in HostCounts.__struct_fields__}
     text = (
         f"ok={shown['ok']:<3} changed={shown['changed']:<3} unreachable={shown['unreachable']} "
         f"failed={shown['failed']} skipped={shown['skipped']:<3}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fleetenv.remote import Completed
 from fleetenv.shell.message import NONCE_LENGTH
@@ -34,16 +35,14 @@ class ProtocolError(Exception):
     """What came is not what the remote shell says."""
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(Struct):
     """How much output may be kept: of one item's stream, and of all that is still to come."""
 
     each: int = KEEP
     left: int = KEEP_IN_ALL
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(Struct):
     """Output kept as long as the budget allows."""
 
     budget: Budget

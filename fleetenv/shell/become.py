@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fleetenv.errors import InputError
 from fleetenv.remote import sh
@@ -15,13 +16,12 @@ READY = "fleetenv-ready"
 """Printed before the bootstrap reads, when a password may be asked for: until then nothing but the password is sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Become:
+class Become(Struct, frozen=True):
     """Whom to become on the host, and how."""
 
     user: str = "root"
     method: str = "sudo"
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     program: str | None = None  # where sudo, su or doas is; None: found on PATH
 
     def __post_init__(self) -> None:
@@ -31,6 +31,9 @@ class Become:
             raise InputError(f"'{self.user}' cannot be the name of a user to become")
         if self.method == "doas" and self.password is not None:
             raise InputError("doas asks for a password only on a terminal", hint="use 'nopass' in doas.conf, or sudo")
+
+    def __repr__(self) -> str:
+        return f"Become({self.user!r}, {self.method!r})"  # without the password
 
     @property
     def asks(self) -> bool:

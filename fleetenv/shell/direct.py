@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from fleetenv.errors import HostError, TaskFailed, Unreachable
 from fleetenv.remote import Completed, Run, Send, Step
@@ -156,8 +157,7 @@ class DirectConnection(Connection):
         await self._transport.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """A file to be sent, as it was when it was looked at."""
 
     path: Path

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from fleetenv.errors import HostError
 from fleetenv.shell.connection import Connect, Connection
@@ -15,8 +16,7 @@ from fleetenv.shell.settings import Settings
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Visit(Generic[T]):
+class Visit(Struct, Generic[T], frozen=True):
     """How the work went on one host: `result`, or the `error` that ended it."""
 
     host: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
+from msgspec import Struct
 
 from fleetenv.errors import InputError, Unreachable
 
@@ -86,8 +86,7 @@ def _names(line: str, name: str) -> bool:
     return not line.startswith("#") and name in line.split(" ", 1)[0].split(",")
 
 
-@dataclass(slots=True)
-class _Parsed:
+class _Parsed(Struct):
     """Some files as they were when they were read last."""
 
     versions: tuple[tuple[int, int], ...]

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from fleetenv.remote import sh
 
@@ -46,8 +47,7 @@ eval "$(head -c $fe_n)"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(Struct, frozen=True):
     """Bytes of a file on the controller, from `start` (inclusive) to `end` (exclusive)."""
 
     path: Path
@@ -61,14 +61,16 @@ class FilePart:
 Data: TypeAlias = bytes | FilePart
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One thing for the remote shell to do: sh text and what that reads as its standard input."""
 
     script: str
-    stdin: Data = field(default=b"", repr=False)
-    environment: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    stdin: Data = b""
+    environment: Mapping[str, str] = field(default_factory=dict)
     may_fail: bool = False
+
+    def __repr__(self) -> str:
+        return f"Item({self.script!r})"  # the rest may be secret
 
 
 def message(items: Sequence[Item], nonce: str | None = None) -> list[Data]:

@@ -6,7 +6,8 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetenv.errors import HostError, TaskFailed, Unreachable
 from fleetenv.remote import Completed, sh
@@ -16,8 +17,7 @@ from fleetenv.shell.message import BOOTSTRAP, NONCE_LENGTH, Data, FilePart, Item
 from fleetenv.shell.transport import WRITE_SIZE, Channel, ConnectionCut, Transport
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """An item of a message, and what the controller has to know of it."""
 
     item: Item

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 import secrets
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from fleetenv.errors import InputError
 from fleetenv.remote import Completed, Send, sh
@@ -34,8 +35,7 @@ def survey(step: Send, digest: str) -> Item:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What a host has of a file already."""
 
     size: int  # bytes of an earlier, cut transfer

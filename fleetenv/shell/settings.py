@@ -5,8 +5,9 @@ from __future__ import annotations
 import getpass
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field, structs
 
 from fleetenv.errors import InputError, Location
 from fleetenv.shell.become import Become
@@ -45,31 +46,32 @@ KEEPALIVE = 15.0
 """Seconds of silence after which a host is asked whether it is alive; after three such questions it is lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(Struct, frozen=True):
     """What the command line says for all hosts: weaker than a host's own variables, as in Ansible."""
 
     user: str | None = None
     private_key: Path | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     connection: str | None = None
     timeout: float | None = None
     ssh_args: str | None = None
     become: bool = False
     become_user: str | None = None
     become_method: str | None = None
-    become_password: str | None = field(default=None, repr=False)
+    become_password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Defaults({self.user!r})"  # the rest may be secret
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """How to reach one host and to become another user on it. What is None is left to `~/.ssh/config`."""
 
     host: str  # its name in the inventory: what messages call it
     address: str
     port: int | None = None
     user: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     private_key: Path | None = None
     transport: str = "asyncssh"  # asyncssh, fabric or local
     ssh_config: Path | None = None  # None: ~/.ssh/config
@@ -85,7 +87,7 @@ class Settings:
     become_user: str | None = None
     become_method: str | None = None
     become_program: str | None = None
-    become_password: str | None = field(default=None, repr=False)
+    become_password: str | None = None
     is_jump: bool = False  # it is only passed through, on the way to a host
     defaults: Defaults = field(default_factory=Defaults)
 
@@ -139,6 +141,9 @@ class Settings:
             defaults=defaults,
         )
 
+    def __repr__(self) -> str:
+        return f"Settings({self.host!r}, {self.place!r})"  # the rest may be secret
+
     @property
     def place(self) -> str:
         """Where the host is, as messages say it."""
@@ -191,7 +196,7 @@ class Settings:
         return self._at(host.strip("[]"), int(port) if port else None, user or None)
 
     def _at(self, address: str, port: int | None, user: str | None) -> Settings:
-        return replace(
+        return structs.replace(
             self,
             host=address,
             address=address,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct, structs
 
 from fleetenv.errors import InputError, nearest
 
 
-@dataclass(frozen=True, slots=True)
-class SshOptions:
+class SshOptions(Struct, frozen=True):
     """What `ssh`'s own options say; None: nothing. As in ssh, what is said first holds."""
 
     host_name: str | None = None
@@ -71,32 +71,32 @@ def _with(options: SshOptions, name: str, value: str, label: str) -> SshOptions:
     """Add one option, unless it was said before."""
     match name.lower():
         case "hostname":
-            return replace(options, host_name=options.host_name or value)
+            return structs.replace(options, host_name=options.host_name or value)
         case "port":
-            return replace(options, port=options.port or int(_number(name, value, label, 65535)))
+            return structs.replace(options, port=options.port or int(_number(name, value, label, 65535)))
         case "user":
-            return replace(options, user=options.user or value)
+            return structs.replace(options, user=options.user or value)
         case "identityfile":
-            return replace(options, identity_file=options.identity_file or Path(value).expanduser())
+            return structs.replace(options, identity_file=options.identity_file or Path(value).expanduser())
         case "proxyjump":
-            return replace(options, proxy_jump=options.proxy_jump or value)
+            return structs.replace(options, proxy_jump=options.proxy_jump or value)
         case "proxycommand":
-            return replace(options, proxy_command=options.proxy_command or value)
+            return structs.replace(options, proxy_command=options.proxy_command or value)
         case "configfile":
-            return replace(options, config_file=options.config_file or Path(value).expanduser())
+            return structs.replace(options, config_file=options.config_file or Path(value).expanduser())
         case "stricthostkeychecking":
             words = {"yes": "yes", "no": "no", "off": "no", "accept-new": "accept-new"}
             if value.lower() not in words:
                 raise InputError(f"{label}: StrictHostKeyChecking cannot be '{value}'", hint="yes, no or accept-new")
-            return replace(options, host_key_checking=options.host_key_checking or words[value.lower()])
+            return structs.replace(options, host_key_checking=options.host_key_checking or words[value.lower()])
         case "userknownhostsfile":
             files = tuple(Path(each).expanduser() for each in value.split())
-            return replace(options, known_hosts=options.known_hosts or files)
+            return structs.replace(options, known_hosts=options.known_hosts or files)
         case "connecttimeout":
-            return replace(options, connect_timeout=options.connect_timeout or _number(name, value, label, 1e6))
+            return structs.replace(options, connect_timeout=options.connect_timeout or _number(name, value, label, 1e6))
         case "serveraliveinterval":
             seconds = 0.0 if value == "0" else _number(name, value, label, 1e6)
-            return replace(options, keepalive=seconds if options.keepalive is None else options.keepalive)
+            return structs.replace(options, keepalive=seconds if options.keepalive is None else options.keepalive)
         case lower if lower in _WITHOUT_EFFECT:
             return options
     hint = nearest(name, _KNOWN) or "~/.ssh/config may hold it"

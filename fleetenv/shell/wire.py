@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from fleetenv.errors import InputError, Location, MissingFile, TaskFailed, Unreachable
 from fleetenv.remote import Completed, Step
@@ -22,16 +22,14 @@ from fleetenv.shell.settings import Settings
 _LENGTH = 8  # bytes that tell a message's length
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     """Connect to a host; the connection is called by the number of this call."""
 
     call: int
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Talk:
+class Talk(Struct, frozen=True):
     """Carry out steps over a connection."""
 
     call: int
@@ -42,16 +40,14 @@ class Talk:
     tells: bool  # whether progress is to be told
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """Close a connection."""
 
     call: int
     connection: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Struct, frozen=True):
     """Nobody waits for a call any longer; a connection that it has opened meanwhile is closed."""
 
     call: int

@@ -7,9 +7,10 @@ import os
 import signal
 import socket
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+
+from msgspec import Struct
 
 from fleetenv.remote import Completed
 from fleetenv.shell.answer import Progress
@@ -86,8 +87,7 @@ def _end() -> None:
     os._exit(0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """A request that is being carried out."""
 
     request: Open | Talk | Close

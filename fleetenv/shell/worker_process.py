@@ -9,11 +9,11 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from fleetenv.errors import Unreachable
 from fleetenv.shell.answer import Progress
@@ -54,8 +54,7 @@ class Passphrases:
         return self._known.get(path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """What waits for a worker's answer."""
 
     outcome: asyncio.Future[Done | Failed]

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from openssh import Account, Sshd
 
 from fleetenv.errors import TaskFailed

@@ -7,10 +7,10 @@ import os
 import re
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from openssh import Sshd
 
 from fleetenv.errors import TaskFailed, Unreachable

@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from openssh import Account, Sshd, free_port, keygen, start_sshd, stop_sshd
 
 from fleetenv import shell

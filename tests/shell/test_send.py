@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from openssh import Sshd
 
 from fleetenv.errors import TaskFailed, Unreachable

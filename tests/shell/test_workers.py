@@ -10,10 +10,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from openssh import Sshd
 
 from fleetenv.errors import InputError, Location, MissingFile, TaskFailed, Unreachable
