@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from fleetenv.errors import InputError
 from fleetenv.remote import sh
