@@ -11,6 +11,10 @@ fe_missing() {  # denied where the nearest folder that can be seen may not be se
   elif [ -z "$i" ]; then printf 'absent\0%s\0' "$1"
   else printf 'inside\0%s\0%s\0' "$1" "$p"; fi
 }
+fe_is() {  # said at once: each write would be a packet
+  for s do fe_of "$s"; shift; set -- "$@" "$s" "$p"; done
+  printf 'is\0%s\0%s\0' "$@"
+}
 fe_stat() {
   for s do fe_of "$s"; shift; set -- "$@" "$p"; done
   LC_ALL=C stat --printf 'stat\0%n\0%f\0%U\0%u\0%G\0%g\0%s\0' -- "$@"
@@ -57,7 +61,7 @@ fe_content() {
 }
 for s do
   fe_of "$s"; shift
-  if [ -e "$p" ] || [ -L "$p" ]; then printf 'is\0%s\0%s\0' "$s" "$p"; set -- "$@" "$s"; else fe_missing "$s"; fi
+  if [ -e "$p" ] || [ -L "$p" ]; then set -- "$@" "$s"; else fe_missing "$s"; fi
 done
-if [ $# -gt 0 ]; then fe_stat "$@"; fe_links "$@"; fe_follow "$@"; fe_content "$@"; fi
+if [ $# -gt 0 ]; then fe_is "$@"; fe_stat "$@"; fe_links "$@"; fe_follow "$@"; fe_content "$@"; fi
 :
