@@ -44,6 +44,12 @@ class RunStarted(Struct, frozen=True):
     check_mode: bool
 
 
+class Warned(Struct, frozen=True):
+    """Something is allowed, and yet should be otherwise. Said once a run; it may come before the run starts."""
+
+    text: str
+
+
 class PlayStarted(Struct, frozen=True):
     """A play begins, on these hosts."""
 
@@ -115,7 +121,7 @@ class RunFinished(Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    RunStarted | PlayStarted | HostBegun | HostEnded | TaskStarted | Progress | TaskFinished | HostLost | RunFinished
+    RunStarted | Warned | PlayStarted | HostBegun | HostEnded | TaskStarted | Progress | TaskFinished | HostLost | RunFinished
 )
 
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "apply": "bring hosts to the state that a playbook describes",
     "drift": "report where hosts differ from a playbook, and from each other; change nothing",
     "lock": "solve an environment.yml once, into exact packages for every host",
+    "outdated": "show what newer versions locks could have",
+    "lint": "find what specs should say otherwise",
     "inventory": "show the inventory as fleetenv understands it (as ansible-inventory does)",
     "ping": "check that hosts can be reached and logged in to",
     "run": "run one command on many hosts",

@@ -41,12 +41,12 @@ class CondaPackage:
 
 @dataclass(frozen=True, slots=True)
 class PipPackage:
-    """One locked package of the pip section: one file, with its hash."""
+    """One locked package of the pip section: one file with its hash, or one commit (`git+https://...@HASH`)."""
 
     name: str  # normalised as PEP 503 says
     version: str
     url: str
-    sha256: str
+    sha256: str  # empty for a commit, whose own hash is in the URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,12 @@ def _conda_package(record: RepoDataRecord, path: Path) -> CondaPackage:
 
 def _pip_package(package: PypiLockedPackage, path: Path) -> PipPackage:
     hashes = package.hashes
+    commit = package.location.startswith("git+")
     return PipPackage(
         name=normalized(package.name),
         version=package.version,
         url=package.location,
-        sha256=_hex(hashes.sha256 if hashes else None, package.name, path),
+        sha256="" if commit else _hex(hashes.sha256 if hashes else None, package.name, path),
     )
 
 
@@ -209,7 +210,7 @@ def _header(spec: Spec) -> str:
 
 def _with_hashes(text: str, pip: Mapping[Target, Sequence[PipPackage]]) -> str:
     """Add what the format has but py-rattler 0.28's add_pypi_package cannot be told: each file's sha256."""
-    for package in {package for packages in pip.values() for package in packages}:
+    for package in {package for packages in pip.values() for package in packages if package.sha256}:
         entry = re.compile(rf"^- pypi: ['\"]?{re.escape(package.url)}['\"]?\n  name: .*\n  version: .*\n", re.MULTILINE)
         # mypy: the type of a lambda with a default is not inferred
         text = entry.sub(lambda match, sha256=package.sha256: f"{match[0]}  sha256: {sha256}\n", text)  # type: ignore[misc]
@@ -247,34 +248,3 @@ def fresh_lock(spec: Spec) -> Lock:
             f"{path.name} is stale: the spec was changed after it was locked", location=spec.location, hint=command
         )
     return lock
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One package that a new lock has otherwise than the old one; None: it was or is not there."""
-
-    platform: str
-    package: str
-    old: str | None
-    new: str | None
-
-
-def changes(old: Lock | None, new: Lock) -> tuple[Change, ...]:
-    """Compare two locks package by package."""
-    result = []
-    before = old.platforms if old else {}
-    for platform in sorted({*before, *new.platforms}):
-        was, now = _versions(before.get(platform)), _versions(new.platforms.get(platform))
-        result += [
-            Change(platform, name, was.get(name), now.get(name))
-            for name in sorted({*was, *now})
-            if was.get(name) != now.get(name)
-        ]
-    return tuple(result)
-
-
-def _versions(lock: PlatformLock | None) -> dict[str, str]:
-    if lock is None:
-        return {}
-    conda = {each.name: f"{each.version} {each.build} ({each.channel})" for each in lock.conda}
-    return conda | {f"pip:{each.name}": each.version for each in lock.pip}

@@ -1,13 +1,12 @@
 """Resolving a spec's pip section for a target, on the controller, with uv.
 
 What conda provides must stay conda's: pip would silently overwrite it. So each Python distribution in a locked conda
-package (found in that package's own list of files) is given to uv as the only candidate there is, as an empty wheel of
-the same name and version. Requirements that it does not meet are an error now, not a broken environment later.
+package is given to uv as the only candidate there is, as an empty wheel of the same name and version. Requirements that
+it does not meet are an error now, not a broken environment later.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -16,40 +15,56 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
+from fleetenv.conda.builder import cache_folder
+from fleetenv.conda.distributions import Distribution, provided
 from fleetenv.conda.lock import PipPackage, Target
-from fleetenv.conda.solve import client, run
+from fleetenv.conda.repodata import run
+from fleetenv.conda.sources import Sources, without_secrets
 from fleetenv.conda.spec import Spec, normalized
 from fleetenv.errors import InputError, Location
 
 if TYPE_CHECKING:
-    from rattler import Client, RepoDataRecord
+    from rattler import RepoDataRecord
 
-_DISTRIBUTION = re.compile(r"(?:\A|/)site-packages/([^/-]+)-([^/-]+)(?:-[^/]*)?\.(?:dist|egg)-info(?:/|\Z)")
 _MANYLINUX = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # the minor versions of glibc that uv knows as targets
 _MACHINES = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
+_NO_ANSWER = re.compile("error sending request|dns error|tcp connect error|operation timed out")
+
+
+class IndexUnreachable(InputError):
+    """A package index does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
-    """One Python distribution that a conda package brings."""
+class PipIndex:
+    """How the packages of a pip section are found."""
 
-    name: str
-    version: str
+    url: str | None = None  # instead of the official index, or of the spec's `--index-url`
+    offline: bool = False  # use what uv's cache has
+    cache: Path = field(default_factory=cache_folder)  # of what was learnt about conda packages
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a resolution must agree with."""
+
+    provided: Sequence[Distribution] = ()  # what conda brings
+    keep: Mapping[str, str] = field(default_factory=dict)  # versions that stay as long as they fit
+    dependencies: bool = True  # whether what the wishes need is looked for
 
 
 def resolve(
     spec: Spec,
     target: Target,
     records: Sequence[RepoDataRecord],
-    mirrors: Mapping[str, Sequence[str]],
-    index: str | None,
-    cache: Path,
+    sources: Sources,
+    index: PipIndex,
+    keep: Iterable[PipPackage] = (),
 ) -> tuple[PipPackage, ...]:
     """Resolve the pip section of a spec against the conda packages that are already chosen.
 
@@ -57,58 +72,91 @@ def resolve(
         spec: The spec; nothing is done when it has no pip section.
         target: The platform.
         records: The conda packages.
-        mirrors: Where to look into conda packages instead of at canonical URLs.
-        index: The package index to ask instead of the official one, or instead of the spec's `--index-url`.
-        cache: A folder for what was learnt about conda packages.
+        sources: Where to look into conda packages.
+        index: Where to find the section's packages.
+        keep: Locked packages whose versions stay as long as they fit.
 
     Raises:
+        IndexUnreachable: no index answers.
         InputError: the section cannot be resolved, at the requirement that uv names.
     """
     if not spec.pip:
         return ()
-    python = next((str(record.version) for record in records if record.name.normalized == "python"), None)
-    if python is None:
+    python = _python(spec, records)
+    limits = _Limits(run(provided(records, sources, index.cache)), {each.name: each.version for each in keep})
+    answer = _compile(spec, target, python, [each.text for each in spec.pip], index, limits)
+    of_conda = {each.name for each in limits.provided}
+    return tuple(each for each in answer if each.name not in of_conda)
+
+
+def newest(
+    spec: Spec, target: Target, records: Sequence[RepoDataRecord], index: PipIndex, names: Iterable[str]
+) -> dict[str, str]:
+    """Return the newest version of each package that suits a target and its Python, whatever the spec says.
+
+    Raises:
+        IndexUnreachable: no index answers.
+        InputError: an index does not have one of them.
+    """
+    wishes = sorted(names)
+    if not wishes:
+        return {}
+    answer = _compile(spec, target, _python(spec, records), wishes, index, _Limits(dependencies=False))
+    return {each.name: each.version for each in answer}
+
+
+def _python(spec: Spec, records: Sequence[RepoDataRecord]) -> str:
+    version = next((str(record.version) for record in records if record.name.normalized == "python"), None)
+    if version is None:
         raise InputError("a pip section needs a Python to install into", location=spec.pip[0].location)
-    if target.platform not in _MACHINES:
-        raise InputError(f"a pip section cannot be locked for {target.platform}", location=spec.pip[0].location)
-    provided = run(_provided(records, client(mirrors), cache))
-    with tempfile.TemporaryDirectory(prefix="fleetenv-lock-") as folder:
-        constraints = Path(folder, "constraints.txt")
-        lines = [f"{each.name} @ {_stand_in(each, Path(folder)).as_uri()}" for each in provided]
-        constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        answer = _compile(spec, target, python, constraints, index)
-    kept = {each.name for each in provided}
-    return tuple(each for each in answer if each.name not in kept)
+    return version
 
 
-def _compile(spec: Spec, target: Target, python: str, constraints: Path, index: str | None) -> list[PipPackage]:
+def _compile(
+    spec: Spec, target: Target, python: str, wishes: Sequence[str], index: PipIndex, limits: _Limits
+) -> list[PipPackage]:
     from uv import find_uv_bin
 
-    options = [word for each in spec.pip_options if each.option != "--index-url" for word in (each.option, each.value)]
-    index = index or next((each.value for each in spec.pip_options if each.option == "--index-url"), None)
+    if target.platform not in _MACHINES:
+        raise InputError(f"a pip section cannot be locked for {target.platform}", location=spec.pip[0].location)
     environment = dict(os.environ)
-    if index:
-        environment["UV_DEFAULT_INDEX"] = index  # not as an argument: it may hold a password
-    command = [
-        find_uv_bin(), "pip", "compile", "-", "--quiet", "--no-config", "--color", "never", "--no-header",
-        "--format", "pylock.toml", "--python", sys.executable, "--python-version", python,
-        "--python-platform", _python_platform(target), "--index-strategy", "unsafe-best-match",
-        "--constraints", str(constraints), *options,
-    ]  # fmt: skip
-    wishes = "".join(f"{each.text}\n" for each in spec.pip)
-    done = subprocess.run(command, input=wishes.encode(), capture_output=True, env=environment, check=False)
-    if done.returncode:
-        raise _unresolvable(spec, target, done.stderr.decode("utf-8", "replace"))
-    return [
-        package
-        for each in tomllib.loads(done.stdout.decode()).get("packages", [])
-        if (package := _locked(each, spec, target))
-    ]
+    if index.url:
+        environment["UV_DEFAULT_INDEX"] = index.url  # not as an argument: it may hold a password
+    options = [each for each in spec.pip_options if not (index.url and each.option == "--index-url")]
+    lines = [*(f"{each.option} {each.value}" for each in options), *wishes]
+    with tempfile.TemporaryDirectory(prefix="fleetenv-lock-") as name:
+        folder = Path(name)
+        locked, constraints = folder / "pylock.toml", folder / "constraints.txt"
+        if limits.keep:
+            locked.write_text(_preferences(limits.keep), encoding="utf-8")
+        stand_ins = (f"{each.name} @ {_stand_in(each, folder).as_uri()}\n" for each in limits.provided)
+        constraints.write_text("".join(stand_ins), encoding="utf-8")
+        command = [
+            find_uv_bin(), "pip", "compile", "-", "--quiet", "--no-config", "--color", "never", "--no-header",
+            "--format", "pylock.toml", "--output-file", str(locked), "--python", sys.executable,
+            "--python-version", python, "--python-platform", _python_platform(target),
+            "--index-strategy", "unsafe-best-match", "--constraints", str(constraints),
+            *(["--offline"] if index.offline else []), *([] if limits.dependencies else ["--no-deps"]),
+        ]  # fmt: skip
+        text = "".join(f"{line}\n" for line in lines)
+        done = subprocess.run(command, input=text.encode(), capture_output=True, env=environment, check=False)
+        if done.returncode:
+            raise _unresolvable(spec, target, done.stderr.decode("utf-8", "replace"))
+        answer = tomllib.loads(locked.read_text(encoding="utf-8"))
+    return [package for each in answer.get("packages", []) if (package := _locked(each, spec))]
 
 
-def _locked(package: Mapping[str, Any], spec: Spec, target: Target) -> PipPackage | None:
+def _preferences(versions: Mapping[str, str]) -> str:
+    """Write versions as a lock of uv's, which it prefers when it is to write that file again."""
+    packages = (f"[[packages]]\nname = {json.dumps(name)}\nversion = {json.dumps(v)}\n" for name, v in versions.items())
+    return 'lock-version = "1.0"\ncreated-by = "fleetenv"\n\n' + "\n".join(packages)
+
+
+def _locked(package: Mapping[str, Any], spec: Spec) -> PipPackage | None:
     """Read one package of uv's pylock.toml (PEP 751); None for a stand-in."""
     name, version = str(package["name"]), str(package.get("version", ""))
+    if "vcs" in package:
+        return PipPackage(normalized(name), version, _commit_url(package["vcs"]), "")
     archive = package.get("archive") or best_wheel(package.get("wheels", [])) or package.get("sdist")
     if archive is None or "path" in archive:
         return None
@@ -116,6 +164,11 @@ def _locked(package: Mapping[str, Any], spec: Spec, target: Target) -> PipPackag
     if not sha256:
         raise InputError(f"the index gives no sha256 for {name} {version}", location=_where(spec, name))
     return PipPackage(normalized(name), version, plain_url(str(archive["url"])), str(sha256))
+
+
+def _commit_url(vcs: Mapping[str, Any]) -> str:
+    folder = f"#subdirectory={vcs['subdirectory']}" if vcs.get("subdirectory") else ""
+    return plain_url(f"{vcs['type']}+{vcs['url']}@{vcs['commit-id']}") + folder
 
 
 def best_wheel(wheels: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -132,8 +185,8 @@ def _specificity(url: str) -> tuple[int, int, int]:
 
 
 def plain_url(url: str) -> str:
-    """Return the URL of a file without user, password and fragment: what a lock may hold."""
-    return re.sub(r"\A(https?://)[^/@]*@", r"\1", url.partition("#")[0])
+    """Return the URL of a file or a commit without user, password and fragment: what a lock may hold."""
+    return re.sub(r"\A((?:git\+)?https?://)[^/@]*@", r"\1", url.partition("#")[0])
 
 
 def _python_platform(target: Target) -> str:
@@ -144,7 +197,10 @@ def _python_platform(target: Target) -> str:
 
 
 def _unresolvable(spec: Spec, target: Target, output: str) -> InputError:
-    reason = " ".join(line.strip().removeprefix("error: ").removeprefix("cause: ") for line in output.splitlines())
+    lines = (line.strip().removeprefix("error: ").removeprefix("cause: ") for line in output.splitlines())
+    reason = without_secrets(" ".join(lines))
+    if _NO_ANSWER.search(reason):
+        return IndexUnreachable(f"a package index does not answer: {reason}", location=spec.pip[0].location)
     named = [
         each for each in spec.pip if re.search(rf"(?<![\w.-]){re.escape(each.name)}(?![\w-])", reason, re.IGNORECASE)
     ]
@@ -168,41 +224,3 @@ def _stand_in(distribution: Distribution, folder: Path) -> Path:
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
     return path
-
-
-async def _provided(records: Sequence[RepoDataRecord], http: Client, cache: Path) -> list[Distribution]:
-    """Find the Python distributions that conda packages bring; only those that need Python are looked into."""
-    wanted = [each for each in records if any(depend.split()[0] == "python" for depend in each.depends)]
-    found = await asyncio.gather(*(_distributions(record, http, cache) for record in wanted))
-    return sorted({each for distributions in found for each in distributions}, key=lambda each: each.name)
-
-
-async def _distributions(record: RepoDataRecord, http: Client, cache: Path) -> list[Distribution]:
-    known = cache / "distributions" / f"{record.sha256.hex() if record.sha256 else record.file_name}.json"
-    try:
-        return [Distribution(name, version) for name, version in json.loads(known.read_text())]
-    except (OSError, ValueError, TypeError):
-        pass  # not looked into yet
-    paths = await _paths(record.url, http)
-    matches = (_DISTRIBUTION.search(path) for path in paths)
-    distributions = sorted({(normalized(match[1]), match[2]) for match in matches if match})
-    known.parent.mkdir(parents=True, exist_ok=True)
-    draft = known.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(distributions))
-    draft.replace(known)
-    return [Distribution(name, version) for name, version in distributions]
-
-
-async def _paths(url: str, http: Client) -> list[str]:
-    """List a conda package's files; of a `.conda` file on a server only the index is fetched."""
-    from rattler.exceptions import ExtractError, IoError
-    from rattler.package_streaming import PackageArchive
-
-    try:
-        if url.startswith("file:"):
-            archive = await PackageArchive.from_path(unquote(urlsplit(url).path))
-        else:
-            archive = await PackageArchive.from_url(http, url)
-        return [str(entry.relative_path) for entry in (await archive.paths_json()).paths]
-    except (OSError, ExtractError, IoError) as error:
-        raise InputError(f"cannot look into {url}: {str(error).splitlines()[0]}") from error

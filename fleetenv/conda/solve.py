@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import re
-import time
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from fleetenv.conda.lock import Target
+from fleetenv.conda.lock import CondaPackage, Target
+from fleetenv.conda.repodata import ChannelsUnreadable, gateway, records, run, unreadable
+from fleetenv.conda.settings import MACHINES
+from fleetenv.conda.sources import Sources
 from fleetenv.conda.spec import Requirement, Spec
 from fleetenv.errors import InputError, Location
 
 if TYPE_CHECKING:
-    from rattler import Client, GenericVirtualPackage, RepoDataRecord
-
-T = TypeVar("T")
+    from rattler import Gateway, GenericVirtualPackage, RepoDataRecord
 
 DEFAULT_PLATFORM = "linux-64"
 DEFAULT_GLIBC = "2.28"  # Debian 10, RHEL 8, Ubuntu 20.04 and all after them
 DEFAULT_LINUX = "4.18"  # RHEL 8's kernel, the oldest of those
-
-MACHINES = {"linux-64": "x86_64", "linux-aarch64": "aarch64", "linux-ppc64le": "ppc64le"}
-"""The platforms that hosts can have, and what `uname -m` says on them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where the packages of a solve come from."""
-
-    channels: tuple[str, ...]  # canonical URLs, the one of highest priority first
-    named: Mapping[str, str] = field(default_factory=dict)  # as in `channel::package` -> its canonical URL
-    mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)  # canonical URL -> where to download it from
-    cache: Path | None = None  # of repodata; None: py-rattler's own place
 
 
 def target(platform: str, *, glibc: str = DEFAULT_GLIBC, cuda: str | None = None) -> Target:
@@ -53,37 +36,36 @@ def target(platform: str, *, glibc: str = DEFAULT_GLIBC, cuda: str | None = None
     return Target(platform, tuple(virtual + ([f"__cuda={cuda}"] if cuda else [])))
 
 
-def solve(spec: Spec, targets: Sequence[Target], sources: Sources) -> dict[Target, list[RepoDataRecord]]:
+def solve(
+    spec: Spec,
+    targets: Sequence[Target],
+    sources: Sources,
+    keep: Mapping[str, Collection[CondaPackage]] | None = None,
+) -> dict[Target, list[RepoDataRecord]]:
     """Solve the conda part of a spec for each target.
 
+    Args:
+        spec: The spec.
+        targets: What it is solved for.
+        sources: Where its packages come from.
+        keep: For each platform, locked packages that stay as long as they fit and their channel still has them.
+
     Raises:
-        InputError: no set of packages meets the spec (with the solver's reason, at the dependency that it names), a
-            dependency is not written as conda understands it, or a channel cannot be read.
+        ChannelsUnreadable: a channel cannot be read.
+        InputError: no set of packages meets the spec (with the solver's reason, at the dependency that it names), or a
+            dependency is not written as conda understands it.
     """
-    return run(_solve(spec, targets, sources))
+    return run(_solve(spec, targets, sources, keep or {}))
 
 
-def run(work: Coroutine[object, object, T]) -> T:
-    """Run a coroutine of py-rattler's to its end.
-
-    An error leaves py-rattler's own threads a moment of work with Python objects, and nothing to wait for; without
-    that moment the interpreter may crash at its exit (seen with 0.28).
-    """
-    atexit.unregister(_let_threads_finish)
-    atexit.register(_let_threads_finish)
-    return asyncio.run(work)
-
-
-def _let_threads_finish() -> None:
-    time.sleep(0.05)
-
-
-async def _solve(spec: Spec, targets: Sequence[Target], sources: Sources) -> dict[Target, list[RepoDataRecord]]:
-    from rattler import Channel, Gateway
+async def _solve(
+    spec: Spec, targets: Sequence[Target], sources: Sources, keep: Mapping[str, Collection[CondaPackage]]
+) -> dict[Target, list[RepoDataRecord]]:
+    from rattler import Channel
     from rattler import solve as rattler_solve
     from rattler.exceptions import GatewayError, SolverError
 
-    gateway = Gateway(cache_dir=sources.cache, client=client(sources.mirrors))
+    repodata = gateway(sources)
     wanted = [_match_spec(each, sources) for each in spec.conda]
     solved = {}
     for each in targets:
@@ -91,32 +73,38 @@ async def _solve(spec: Spec, targets: Sequence[Target], sources: Sources) -> dic
             solved[each] = await rattler_solve(
                 sources=[Channel(url) for url in sources.channels],
                 specs=wanted,
-                gateway=gateway,
+                gateway=repodata,
                 platforms=[each.platform, "noarch"],  # type: ignore[list-item]  # a str of py-rattler's Literal
                 virtual_packages=[_virtual_package(text) for text in each.virtual_packages],
+                locked_packages=await _still_there(keep.get(each.platform, ()), each.platform, sources, repodata),
             )
         except SolverError as error:
             raise _unsolvable(spec, each, str(error)) from error
         except GatewayError as error:
-            lines = str(error).replace("Caused by: ", "").splitlines()
-            what = f"cannot read the channels ({', '.join(sources.channels)}): {lines[0]}: {lines[-1]}"
-            hint = "a mirror is named by --mirror, by the task's 'mirrors', or in a .condarc on this machine"
-            raise InputError(what, location=spec.location, hint=hint) from error
+            raise _at(spec, unreadable(sources, error)) from error
+        except ChannelsUnreadable as error:
+            raise _at(spec, error) from error
     return solved
 
 
-def client(mirrors: Mapping[str, Sequence[str]]) -> Client:
-    """Return an HTTP client of py-rattler's that goes to the mirrors instead of the canonical URLs."""
-    from rattler.networking import AuthenticationMiddleware, Client, MirrorMiddleware, RetryMiddleware
+async def _still_there(
+    packages: Collection[CondaPackage], platform: str, sources: Sources, repodata: Gateway
+) -> list[RepoDataRecord]:
+    """Find locked packages in the channels; one that was withdrawn, or is another file by now, is not found."""
+    if not packages:
+        return []
+    locked = {(each.url, each.sha256) for each in packages}
+    offered = await records(sources, platform, sorted({each.name for each in packages}), repodata)
+    return [
+        each
+        for of_channel in offered
+        for each in of_channel
+        if each.sha256 and (each.url, each.sha256.hex()) in locked
+    ]
 
-    # Mirrors come after the retries, so that each try may go to the next mirror.
-    return Client(
-        [
-            RetryMiddleware(3),
-            MirrorMiddleware({canonical: list(urls) for canonical, urls in mirrors.items()}),
-            AuthenticationMiddleware(),
-        ]
-    )
+
+def _at(spec: Spec, error: ChannelsUnreadable) -> ChannelsUnreadable:
+    return ChannelsUnreadable(error.message, location=spec.location, hint=error.hint)
 
 
 def _match_spec(requirement: Requirement, sources: Sources) -> str:

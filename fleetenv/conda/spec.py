@@ -10,57 +10,32 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 
+from fleetenv.conda.requirement import (
+    PipOption,
+    Requirement,
+    conda_requirement,
+    normalized,
+    pip_option,
+    pip_requirement,
+)
+from fleetenv.conda.settings import Block, Settings, read_block, strings
 from fleetenv.errors import InputError, Location, nearest
-from fleetenv.source import SourceList, SourceMap, Value, read_yaml
+from fleetenv.source import SourceList, SourceMap, read_yaml, shown
 
-_KEYS = ("name", "channels", "dependencies", "variables", "prefix")
+__all__ = ["PipOption", "Requirement", "Settings", "Spec", "normalized", "read_spec"]
+
+_KEYS = ("name", "channels", "dependencies", "variables", "prefix", "fleetenv")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
-_CONDA_NAME = re.compile(r"(?:(?P<channel>\S+?)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)(?=[\s=<>!~\[]|\Z)")
-_PIP_NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?=[\[\s(;@=<>!~]|\Z)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_VCS = re.compile(r"\b(?:git|hg|svn|bzr)\+|\Agit://")
-_PIP_OPTIONS = {
-    "-i": "--index-url",
-    "--index-url": "--index-url",
-    "--extra-index-url": "--extra-index-url",
-    "-f": "--find-links",
-    "--find-links": "--find-links",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One wished package, of conda (`numpy=1.26`, perhaps of one `channel`) or of pip (`wandb[media]>=0.17`)."""
-
-    text: str  # without the channel
-    name: str  # as its kind of package compares names
-    location: Location
-    channel: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.channel}::{self.text}" if self.channel else self.text
-
-    @property
-    def direct_url(self) -> bool:
-        """Whether this names a file (`name @ https://...`) and not a package of an index."""
-        return "@" in self.text.partition(";")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class PipOption:
-    """An option in the pip section that says where packages come from: `--extra-index-url URL` and its like."""
-
-    option: str
-    value: str
-    location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """An `environment.yml`."""
+    """An `environment.yml`, together with those that it extends."""
 
     path: Path
     name: str
@@ -70,43 +45,129 @@ class Spec:
     pip_options: tuple[PipOption, ...]
     variables: Mapping[str, str]
     location: Location
+    settings: Settings = Settings()
+    name_at: Location | None = None  # None: it is the file's name
+    channels_at: Mapping[str, Location] = field(default_factory=dict)
+    prefix_at: Location | None = None  # a prefix is ignored, as conda does when there is a name
 
     @property
     def digest(self) -> str:
         """SHA-256 of all that decides which packages are locked: not of comments, order of packages, or variables."""
-        meaning = {
+        meaning: dict[str, object] = {
             "channels": self.channels,
             "conda": sorted(str(each) for each in self.conda),
             "pip": sorted(str(each) for each in self.pip),
             "pip_options": [(each.option, each.value) for each in self.pip_options],
         }
+        baselines = (self.settings.platforms, self.settings.cuda, self.settings.glibc)
+        if any(baselines):
+            meaning["baselines"] = baselines
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
 
 
 def read_spec(path: Path) -> Spec:
-    """Read a spec.
+    """Read a spec, and the files that it extends.
 
     Raises:
-        InputError: the file cannot be read, or says something that has no meaning here, with file, line and column.
+        InputError: a file cannot be read, or says something that has no meaning here, with file, line and column.
     """
+    lineage: dict[Path, Spec] = {}
+    keys_at = _collect(path, (), lineage)
+    spec = reduce(_laid_over, lineage.values())
+    if not spec.channels:
+        raise InputError(
+            "no channels: which packages this means would depend on each machine's .condarc",
+            location=keys_at.get("channels", spec.location),
+            hint="add 'channels: [conda-forge]'",
+        )
+    if not spec.conda:
+        location = keys_at.get("dependencies", spec.location)
+        raise InputError("no packages: 'dependencies' must be a list of them", location=location)
+    if spec.pip and not any(each.name == "python" for each in spec.conda):
+        raise InputError(
+            "a pip section needs a Python to install into",
+            location=spec.pip[0].location,
+            hint="add python to the dependencies, for example 'python=3.11'",
+        )
+    return spec
+
+
+def _collect(path: Path, above: tuple[Path, ...], lineage: dict[Path, Spec]) -> Mapping[str, Location]:
+    """Read a file and all that it extends, each once, those that others extend first; return where its keys are."""
+    document = _document(path)
+    block = read_block(document)
+    above = (*above, path.resolve())
+    for text, location in block.extends:
+        base = path.parent / text
+        if base.resolve() in above:
+            circle = [*above[above.index(base.resolve()) :], base]
+            names = " -> ".join(each.name for each in circle)
+            raise InputError(f"'{text}' extends itself: {names}", location=location, hint="take one of these out")
+        if not base.is_file():
+            hint = f"looked for {shown(base)}, beside this file"
+            raise InputError(f"there is no file '{text}' to extend", location=location, hint=hint)
+        if base.resolve() not in lineage:
+            _collect(base, above, lineage)
+    lineage[path.resolve()] = _part(path, document, block)
+    return document.keys_at
+
+
+def _laid_over(weak: Spec, strong: Spec) -> Spec:
+    """Extend `weak` by `strong`, the later one: it wins for each package, option and variable, and has its own name."""
+    said = {(each.option, each.value) for each in strong.pip_options}
+    index = any(option == "--index-url" for option, _ in said)
+    options = [
+        each
+        for each in weak.pip_options
+        if (each.option, each.value) not in said and not (index and each.option == "--index-url")
+    ]
+    return replace(
+        strong,
+        channels=tuple(dict.fromkeys(strong.channels + weak.channels)),
+        channels_at={**weak.channels_at, **strong.channels_at},
+        conda=_packages(weak.conda, strong.conda),
+        pip=_packages(weak.pip, strong.pip),
+        pip_options=(*strong.pip_options, *options),
+        variables={**weak.variables, **strong.variables},
+        settings=weak.settings.under(strong.settings),
+        prefix_at=strong.prefix_at or weak.prefix_at,
+    )
+
+
+def _packages(weak: tuple[Requirement, ...], strong: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
+    names = {each.name for each in strong}
+    return (*(each for each in weak if each.name not in names), *strong)
+
+
+def _document(path: Path) -> SourceMap:
     document = read_yaml(path)
-    start = Location(str(path), 1, 1)
     if not isinstance(document, SourceMap):
-        raise InputError("not an environment.yml", location=start, hint="it has 'name:', 'channels:', 'dependencies:'")
+        hint = "it has 'name:', 'channels:', 'dependencies:'"
+        raise InputError("not an environment.yml", location=Location(shown(path), 1, 1), hint=hint)
     for key, location in document.keys_at.items():
         if key not in _KEYS:
             hint = nearest(key, _KEYS) or f"an environment.yml has {', '.join(_KEYS)}"
             raise InputError(f"unknown key '{key}'", location=location, hint=hint)
-    conda, pip, options = _dependencies(document)
+    return document
+
+
+def _part(path: Path, document: SourceMap, block: Block) -> Spec:
+    """Read one file, which need not be whole."""
+    channels = {name: location for name, location in strings(document, "channels") if name != "nodefaults"}
+    conda, pip, options = _dependencies(document, allow_vcs=block.allow_vcs)
     return Spec(
         path=path,
         name=_name(document, path),
-        channels=_channels(document),
+        channels=tuple(channels),
         conda=conda,
         pip=pip,
         pip_options=options,
         variables=_variables(document),
         location=document.location,
+        settings=block.settings,
+        name_at=document.values_at.get("name"),
+        channels_at=channels,
+        prefix_at=document.keys_at.get("prefix"),
     )
 
 
@@ -122,99 +183,28 @@ def _name(document: SourceMap, path: Path) -> str:
     return str(name)
 
 
-def _strings(document: SourceMap, key: str) -> list[tuple[str, Location]]:
-    value = document.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, SourceList):
-        raise InputError(f"'{key}' must be a list", location=document.values_at[key])
-    for item, location in zip(value, value.items_at, strict=True):
-        if not isinstance(item, str):
-            raise InputError(f"an item of '{key}' must be text", location=location)
-    return [(str(item), location) for item, location in zip(value, value.items_at, strict=True)]
-
-
-def _channels(document: SourceMap) -> tuple[str, ...]:
-    channels = [name for name, _ in _strings(document, "channels")]
-    if not channels:
-        raise InputError(
-            "no channels: which packages this means would depend on each machine's .condarc",
-            location=document.keys_at.get("channels", document.location),
-            hint="add 'channels: [conda-forge]'",
-        )
-    return tuple(channel for channel in channels if channel != "nodefaults")
-
-
 def _dependencies(
-    document: SourceMap,
+    document: SourceMap, *, allow_vcs: bool
 ) -> tuple[tuple[Requirement, ...], tuple[Requirement, ...], tuple[PipOption, ...]]:
     items = document.get("dependencies")
-    if not isinstance(items, SourceList) or not items:
-        location = document.keys_at.get("dependencies", document.location)
-        raise InputError("'dependencies' must be a list of packages", location=location)
+    if items is not None and not isinstance(items, SourceList):
+        raise InputError("'dependencies' must be a list of packages", location=document.keys_at["dependencies"])
     conda: list[Requirement] = []
     pip: list[Requirement] = []
     options: list[PipOption] = []
-    for item, location in zip(items, items.items_at, strict=True):
+    for item, location in zip(items, items.items_at, strict=True) if items else ():
         if isinstance(item, SourceMap):
             for key, at in item.keys_at.items():
                 if key != "pip":
                     raise InputError(f"unknown section '{key}' in 'dependencies'", location=at, hint="only 'pip:' is")
-            for text, at in _strings(item, "pip"):
+            for text, at in strings(item, "pip"):
                 if text.startswith("-"):
-                    options.append(_pip_option(text, at))
+                    options.append(pip_option(text, at))
                 else:
-                    pip.append(_pip(text, at))
+                    pip.append(pip_requirement(text, at, allow_vcs=allow_vcs))
         else:
-            conda.append(_conda(item, location))
-    if pip and not any(each.name == "python" for each in conda):
-        raise InputError(
-            "a pip section needs a Python to install into",
-            location=pip[0].location,
-            hint="add python to the dependencies, for example 'python=3.11'",
-        )
+            conda.append(conda_requirement(item, location))
     return tuple(conda), tuple(pip), tuple(options)
-
-
-def _conda(item: Value, location: Location) -> Requirement:
-    text = " ".join(item.split()) if isinstance(item, str) else ""
-    match = _CONDA_NAME.match(text)
-    if not match:
-        raise InputError(
-            f"'{item}' is not a conda package", location=location, hint="write 'name', 'name=1.2' or 'channel::name'"
-        )
-    return Requirement(text[match.start("name") :], match["name"].lower(), location, match["channel"])
-
-
-def _pip(text: str, location: Location) -> Requirement:
-    text = " ".join(text.split())
-    if _VCS.search(text):
-        raise InputError(
-            f"'{text}' is a version control URL: it has no hash, so two hosts might not get the same",
-            location=location,
-            hint="name a released version, or the URL of a wheel as 'name @ https://...'",
-        )
-    match = _PIP_NAME.match(text)
-    if not match or text.startswith((".", "/", "file:")) or "/" in text.partition("@")[0]:
-        raise InputError(
-            f"'{text}' is not a requirement that can be locked",
-            location=location,
-            hint="write 'name', 'name==1.2' or 'name @ https://.../name-1.2-py3-none-any.whl'",
-        )
-    return Requirement(text, normalized(match[1]), location)
-
-
-def _pip_option(text: str, location: Location) -> PipOption:
-    option, _, value = text.replace("=", " ", 1).partition(" ") if text.startswith("--") else text.partition(" ")
-    known = _PIP_OPTIONS.get(option)
-    if known is None or not value.strip():
-        hint = "list the packages themselves" if option in ("-r", "-e", "-c", "--requirement", "--editable") else None
-        raise InputError(
-            f"the pip option '{text}' cannot be locked",
-            location=location,
-            hint=hint or nearest(option, _PIP_OPTIONS) or f"these can: {', '.join(_PIP_OPTIONS)}",
-        )
-    return PipOption(known, value.strip(), location)
 
 
 def _variables(document: SourceMap) -> Mapping[str, str]:
@@ -231,8 +221,3 @@ def _variables(document: SourceMap) -> Mapping[str, str]:
             raise InputError(f"the variable '{name}' must be text", location=variables.values_at[name])
         result[name] = str(value)
     return result
-
-
-def normalized(name: str) -> str:
-    """Return a Python distribution's name as PEP 503 compares names: `Foo.Bar_baz` becomes `foo-bar-baz`."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleetenv.conda.lock import CondaPackage
-from fleetenv.conda.solve import MACHINES
+from fleetenv.conda.settings import MACHINES
 
 PLATFORMS = {machine: platform for platform, machine in MACHINES.items()}
 """What `uname -m` says, and what conda calls it."""

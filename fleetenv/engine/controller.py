@@ -21,9 +21,17 @@ class Memory:
         changes: how often tasks may have changed something on the controller itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warn: Callable[[str], None]) -> None:
         self.changes = 0
         self._made: dict[object, Any] = {}
+        self._warn = warn
+        self._warnings: set[str] = set()
+
+    def warn(self, text: str) -> None:
+        """Tell the user something, once."""
+        if text not in self._warnings:
+            self._warnings.add(text)
+            self._warn(text)
 
     def remember(self, key: object, make: Callable[[], Any]) -> Any:
         """Return what `make` returned, or raise what it raised, the first time that `key` was asked for."""
@@ -77,6 +85,10 @@ class TaskController(Struct, frozen=True):
     def evaluate(self, expression: Value) -> Value:
         """Evaluate a bare expression with the task's variables."""
         return self.templates.evaluate(expression, self.variables)
+
+    def warn(self, text: str) -> None:
+        """Tell the user, once in this run, what should be otherwise."""
+        self.memory.warn(text)
 
     def remember(self, key: object, make: Callable[[], Any]) -> Any:
         """Return what `make` returned the first time in this run."""

@@ -23,7 +23,7 @@ from fleetenv.engine.plan import Planner
 from fleetenv.engine.prepared import Shared
 from fleetenv.engine.walk import Walk
 from fleetenv.errors import Location
-from fleetenv.events import Event, HostBegun, HostEnded, PlayStarted, RunFinished, RunStarted
+from fleetenv.events import Event, HostBegun, HostEnded, PlayStarted, RunFinished, RunStarted, Warned
 from fleetenv.inventory import Inventory
 from fleetenv.modules import registry
 from fleetenv.playbook import FleetVariables, Playbook, Templates
@@ -73,7 +73,7 @@ class Fleet:
             extra_vars=options.extra_vars,
             templates=self._templates,
         )
-        self._shared = Shared(self._templates, Memory())
+        self._shared = Shared(self._templates, Memory(lambda text: emit(Warned(text))))
         self._dialogues: dict[str, Dialogue] = {}
         self._delegates: dict[str, Settings] = {}
         self._forks = Forks(options.forks, self._dialogues)

@@ -26,7 +26,7 @@ _SPECS = {
 name: nlp_train
 channels: [{channel}]
 dependencies:
-  - python
+  - python ={python}
   - pip
   - fleet-text =1.0
   - fleet-tensor =1.1
@@ -38,7 +38,7 @@ dependencies:
 name: cv_detect
 channels: [{channel}]
 dependencies:
-  - python
+  - python ={python}
   - fleet-data =1.2
 """,
 }
@@ -95,9 +95,12 @@ class Story:
 
     def _tell(self, channel: LabChannel, hosts: list[EmbeddedHost]) -> None:
         self.say("\n== 1. Specs are solved once, here, into locks with exact packages and hashes")
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        envs = self._project / "envs"
+        envs.mkdir(exist_ok=True)
+        (envs / "fleetenv.toml").write_text("[lint]\nnames = '[a-z]+_[a-z]+'\n")
         for name, text in _SPECS.items():
-            self._spec(name).parent.mkdir(exist_ok=True)
-            self._spec(name).write_text(text.format(channel=channel.url, index=channel.simple))
+            self._spec(name).write_text(text.format(channel=channel.url, index=channel.simple, python=python))
         self._fleetenv("lock", *(f"envs/{name}.yml" for name in _SPECS))
 
         self.say("\n== 2. The fleet is brought to the state that the playbook describes")

@@ -53,6 +53,9 @@ class Controller(Protocol):
     def evaluate(self, expression: Value) -> Value:
         """Evaluate a bare Jinja expression, as in `when:`; true and false stay as they are."""
 
+    def warn(self, text: str) -> None:
+        """Tell the user, once in this run, what should be otherwise though it is allowed."""
+
     def remember(self, key: object, make: Any) -> Any:
         """Return what `make()` returned the first time in this run: for work that is the same for every host."""
 

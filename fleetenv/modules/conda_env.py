@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta
 from fleetenv.conda.builder import encoded, program, rattler_version, runtime
 from fleetenv.conda.channels import find_mirror
 from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse, wanted_packages, wanted_pip
+from fleetenv.conda.lint import lint
 from fleetenv.conda.lock import Lock, PlatformLock, fresh_lock
 from fleetenv.conda.mirrors import mirror_route
 from fleetenv.conda.relock import Wishes, relocked
@@ -90,17 +91,20 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
         if self.spec is not None and (self.state == "present" or self.environment is None):
             path = controller.find(self.spec, "envs")
             key = ("conda_env", path, self.state)
-            plan = controller.remember(key, lambda: self._plan(path, relock=controller.relock))
+            plan = controller.remember(key, lambda: self._plan(path, controller))
         environment = self.environment or (plan.spec.name if plan else None)
         arguments = {field: getattr(self, field) for field in CondaEnv.__struct_fields__}
         return LockedEnv(**arguments | {"environment": environment}, plan=plan, check_mode=controller.check_mode)
 
-    def _plan(self, path: Path, *, relock: bool) -> Plan:
+    def _plan(self, path: Path, controller: Controller) -> Plan:
         spec = read_spec(path)
         if self.state == "absent":
             return Plan(spec, None)
         wishes = Wishes(mirror=self.mirrors[0] if self.mirrors else None, pip_index=self.pip_index)
-        return Plan(spec, relocked(spec, wishes) if relock else fresh_lock(spec))
+        lock = relocked(spec, wishes, controller.warn) if controller.relock else fresh_lock(spec)
+        for finding in lint(spec, lock):
+            controller.warn(str(finding))
+        return Plan(spec, lock)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from fleetenv.events import Event, HostLost, PlayStarted, RunFinished, RunStarted, Sink, Status, TaskFinished
+from fleetenv.events import Event, HostLost, PlayStarted, RunFinished, RunStarted, Sink, Status, TaskFinished, Warned
 from fleetenv.report.difference import unified_diff, value_text
 from fleetenv.report.hosts import name_hosts
 from fleetenv.report.recap import Recap
@@ -53,6 +53,8 @@ class Console(Sink):
             case RunStarted():
                 self._check_mode = event.check_mode
                 self._repeats = Repeats() if len(event.hosts) > ROWS_SHOWN else None
+            case Warned():
+                self._say(f"warning: {visible_line(event.text)}", "magenta")
             case PlayStarted():
                 self._say_held()
                 self._say(f"PLAY [{visible_line(event.play)}] on {counted(len(event.hosts), 'host')}", "bold")

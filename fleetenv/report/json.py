@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from fleetenv.errors import InputError
-from fleetenv.events import Event, HostLost, RunFinished, Sink, Status, TaskFinished
+from fleetenv.events import Event, HostLost, RunFinished, Sink, Status, TaskFinished, Warned
 from fleetenv.report.plain import plain_difference
 from fleetenv.report.recap import Recap
 from fleetenv.source import Value
@@ -23,11 +23,14 @@ class JsonReport(Sink):
         self._recap = Recap()
         self._tasks: dict[str, list[Value]] = {}
         self._round_trips: dict[str, int] = {}
+        self._warnings: list[Value] = []
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
         self._recap(event)
         match event:
+            case Warned():
+                self._warnings.append(event.text)
             case TaskFinished():
                 self._tasks.setdefault(event.host, []).append(_entry(event))
             case HostLost():
@@ -52,7 +55,12 @@ class JsonReport(Sink):
             }
             for host, counts in self._recap.hosts.items()
         }
-        document = {"hosts": hosts, "seconds": round(self._recap.seconds, 3), "interrupted": self._recap.interrupted}
+        document = {
+            "hosts": hosts,
+            "warnings": self._warnings,
+            "seconds": round(self._recap.seconds, 3),
+            "interrupted": self._recap.interrupted,
+        }
         text = json.dumps(document, indent=2, default=str) + "\n"
         if self._target == "-":
             sys.stdout.write(text)

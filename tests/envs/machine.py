@@ -28,12 +28,16 @@ class Desk:
     host: str = "gpu01"
     variables: Mapping[str, Any] = field(default_factory=dict)
     made: dict[object, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def find(self, path: str, folder: str) -> Path:
         return self.folder / folder / path
 
     def remember(self, key: object, make: Any) -> Any:
         return self.made.setdefault(key, make()) if key not in self.made else self.made[key]
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def render_file(self, path: Path, **extra: Any) -> str:
         raise NotImplementedError

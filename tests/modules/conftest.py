@@ -31,12 +31,16 @@ class Site:
     host: str = "gpu01"
     check_mode: bool = False
     relock: bool = False
+    warnings: list[str] = field(default_factory=list)
 
     def find(self, path: str, folder: str) -> Path:
         for place in (self.folder / folder / path, self.folder / path):
             if place.exists():
                 return place
         raise InputError(f"there is no file '{path}'")
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def render_file(self, path: Path, **extra: Value) -> str:
         from jinja2 import Environment
