@@ -121,7 +121,16 @@ class RunFinished(Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    RunStarted | Warned | PlayStarted | HostBegun | HostEnded | TaskStarted | Progress | TaskFinished | HostLost | RunFinished
+    RunStarted
+    | Warned
+    | PlayStarted
+    | HostBegun
+    | HostEnded
+    | TaskStarted
+    | Progress
+    | TaskFinished
+    | HostLost
+    | RunFinished
 )
 
 

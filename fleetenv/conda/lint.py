@@ -84,7 +84,7 @@ class Finding:
 class Known:
     """What the linter knows beside the spec."""
 
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     lock: Lock | None = None  # only if it is fresh
     conda: frozenset[str] = field(default_factory=frozenset)  # what the spec's channels have; empty: not known
 
@@ -151,7 +151,9 @@ def _conda_has(spec: Spec, known: Known) -> Iterator[Finding]:
             yield Finding("FE003", each.location, why, "move it out of the pip section, among the dependencies")
         elif not each.direct_url and (have := [name for name in others if name in known.conda]):
             why = f"pip is asked for {each.name}, though the channels have {have[0]}"
-            yield Finding("FE003", each.location, why, f"conda first, pip last: move it up as '{have[0]}', if it is new enough")
+            yield Finding(
+                "FE003", each.location, why, f"conda first, pip last: move it up as '{have[0]}', if it is new enough"
+            )
 
 
 def _brought_by_conda(requirement: Requirement, lock: Lock | None) -> bool:
@@ -174,7 +176,9 @@ def _channels(spec: Spec, known: Known) -> Iterator[Finding]:
     for channel, location in _channels_at(spec):
         if not good.issuperset(_canonical(channel)):
             why = f"the channel '{without_credentials(channel) if '://' in channel else channel}' is not allowed here"
-            yield Finding("FE005", location, why, f"{shown(known.policy.path or Path(FILE))} allows {', '.join(allowed)}")
+            yield Finding(
+                "FE005", location, why, f"{shown(known.policy.path or Path(FILE))} allows {', '.join(allowed)}"
+            )
 
 
 def _mixed(spec: Spec) -> Iterator[Finding]:
@@ -215,7 +219,7 @@ def _canonical(channel: str) -> tuple[str, ...]:
 
 
 def cached_names(spec: Spec) -> frozenset[str]:
-    """Return the names of all packages that a spec's channels have, if the spec has a pip section and the cache them."""
+    """Return the names of all packages that a spec's channels have, from the cache; none when it has no pip section."""
     if not spec.pip:
         return frozenset()
     try:

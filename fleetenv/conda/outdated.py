@@ -86,9 +86,7 @@ async def _latest(sources: Sources, platform: str, names: Iterable[str]) -> dict
     return {name: str(record.version) for name, record in latest.items()}
 
 
-def _pip(
-    spec: Spec, locked: PlatformLock, solution: Solution, target: Target, index: PipIndex
-) -> Iterator[_Row]:
+def _pip(spec: Spec, locked: PlatformLock, solution: Solution, target: Target, index: PipIndex) -> Iterator[_Row]:
     direct = {each.name for each in spec.pip if each.direct_url}
     packages = [each for each in locked.pip if each.name not in direct]
     fits = {each.name: each.version for each in solution.pip[target]}

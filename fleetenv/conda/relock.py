@@ -93,7 +93,9 @@ def solved(
         here = replace(here, offline=True)
         conda = _cached(lambda: solve(spec, wanted, here, conda_kept), error, say)
     index = PipIndex(wishes.pip_index, offline=here.offline)
-    pip = {each: _resolved(spec, each, conda[each], here, index, pip_kept.get(each.platform, ()), say) for each in wanted}
+    pip = {
+        each: _resolved(spec, each, conda[each], here, index, pip_kept.get(each.platform, ()), say) for each in wanted
+    }
     return Solution(here, conda, pip)
 
 
@@ -148,7 +150,8 @@ def check_update(names: Iterable[str], specs: Collection[Spec]) -> None:
     """
     locks = [lock for spec in specs if (lock := present_lock(spec))]
     known = {normalized(each.name) for spec in specs for each in (*spec.conda, *spec.pip)}
-    known |= {normalized(p.name) for lock in locks for each in lock.platforms.values() for p in (*each.conda, *each.pip)}
+    locked = [each for lock in locks for each in lock.platforms.values()]
+    known |= {normalized(one.name) for each in locked for one in each.conda} | {p.name for e in locked for p in e.pip}
     for name in names:
         if normalized(name) not in known:
             raise InputError(f"--update {name}: no lock has a package '{name}'", hint=nearest(normalized(name), known))

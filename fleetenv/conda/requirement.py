@@ -14,7 +14,9 @@ from fleetenv.source import Value
 _CONDA_NAME = re.compile(r"(?:(?P<channel>\S+?)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)(?=[\s=<>!~\[]|\Z)")
 _PIP_NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?=[\[\s(;@=<>!~]|\Z)")
 _VCS = re.compile(r"\b(?:git|hg|svn|bzr)\+|\Agit://")
-_COMMIT = re.compile(r"[^@]+@\s*git\+(?:https|http|ssh|file)://\S+@(?:[0-9a-f]{64}|[0-9a-f]{40})(?:#subdirectory=[^\s&]+)?")
+_COMMIT = re.compile(
+    r"[^@]+@\s*git\+(?:https|http|ssh|file)://\S+@(?:[0-9a-f]{64}|[0-9a-f]{40})(?:#subdirectory=[^\s&]+)?"
+)
 _PIP_OPTIONS = {
     "-i": "--index-url",
     "--index-url": "--index-url",

@@ -121,12 +121,14 @@ def _version(block: SourceMap, key: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, float):
-        hint = f"write {key}: \"{value}\", in quotes: YAML takes 2.30 for the number 2.3"
+        hint = f'write {key}: "{value}", in quotes: YAML takes 2.30 for the number 2.3'
         raise InputError(f"'{key}' must be text", location=block.values_at[key], hint=hint)
     text = str(value)
     if isinstance(value, bool) or not (_VERSION.fullmatch(text) or (key == "cuda" and text == "none")):
         example = "12.4" if key == "cuda" else "2.28"
-        raise InputError(f"'{text}' is not a version of {key}", location=block.values_at[key], hint=f'as in "{example}"')
+        raise InputError(
+            f"'{text}' is not a version of {key}", location=block.values_at[key], hint=f'as in "{example}"'
+        )
     return text
 
 

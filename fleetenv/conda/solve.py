@@ -96,10 +96,7 @@ async def _still_there(
     locked = {(each.url, each.sha256) for each in packages}
     offered = await records(sources, platform, sorted({each.name for each in packages}), repodata)
     return [
-        each
-        for of_channel in offered
-        for each in of_channel
-        if each.sha256 and (each.url, each.sha256.hex()) in locked
+        each for of_channel in offered for each in of_channel if each.sha256 and (each.url, each.sha256.hex()) in locked
     ]
 
 

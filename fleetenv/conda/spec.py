@@ -24,7 +24,7 @@ from fleetenv.conda.requirement import (
 )
 from fleetenv.conda.settings import Block, Settings, read_block, strings
 from fleetenv.errors import InputError, Location, nearest
-from fleetenv.source import SourceList, SourceMap, read_yaml, shown
+from fleetenv.source import SourceList, SourceMap, Value, read_yaml, shown
 
 __all__ = ["PipOption", "Requirement", "Settings", "Spec", "normalized", "read_spec"]
 
@@ -45,7 +45,7 @@ class Spec:
     pip_options: tuple[PipOption, ...]
     variables: Mapping[str, str]
     location: Location
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     name_at: Location | None = None  # None: it is the file's name
     channels_at: Mapping[str, Location] = field(default_factory=dict)
     prefix_at: Location | None = None  # a prefix is ignored, as conda does when there is a name
@@ -72,7 +72,9 @@ def read_spec(path: Path) -> Spec:
         InputError: a file cannot be read, or says something that has no meaning here, with file, line and column.
     """
     lineage: dict[Path, Spec] = {}
-    keys_at = _collect(path, (), lineage)
+    document = _collect(path, (), lineage)
+    keys_at = document.keys_at
+    _check_name(document.get("name", path.stem), document.values_at.get("name", document.location))
     spec = reduce(_laid_over, lineage.values())
     if not spec.channels:
         raise InputError(
@@ -92,8 +94,8 @@ def read_spec(path: Path) -> Spec:
     return spec
 
 
-def _collect(path: Path, above: tuple[Path, ...], lineage: dict[Path, Spec]) -> Mapping[str, Location]:
-    """Read a file and all that it extends, each once, those that others extend first; return where its keys are."""
+def _collect(path: Path, above: tuple[Path, ...], lineage: dict[Path, Spec]) -> SourceMap:
+    """Read a file and all that it extends, each once, those that others extend first."""
     document = _document(path)
     block = read_block(document)
     above = (*above, path.resolve())
@@ -109,7 +111,7 @@ def _collect(path: Path, above: tuple[Path, ...], lineage: dict[Path, Spec]) -> 
         if base.resolve() not in lineage:
             _collect(base, above, lineage)
     lineage[path.resolve()] = _part(path, document, block)
-    return document.keys_at
+    return document
 
 
 def _laid_over(weak: Spec, strong: Spec) -> Spec:
@@ -157,7 +159,7 @@ def _part(path: Path, document: SourceMap, block: Block) -> Spec:
     conda, pip, options = _dependencies(document, allow_vcs=block.allow_vcs)
     return Spec(
         path=path,
-        name=_name(document, path),
+        name=str(document.get("name", path.stem)),
         channels=tuple(channels),
         conda=conda,
         pip=pip,
@@ -171,16 +173,13 @@ def _part(path: Path, document: SourceMap, block: Block) -> Spec:
     )
 
 
-def _name(document: SourceMap, path: Path) -> str:
-    name = document.get("name", path.stem)
-    location = document.values_at.get("name", document.location)
+def _check_name(name: Value, location: Location) -> None:
     if not isinstance(name, str) or not _NAME.match(name) or name in ("base", "root"):
         raise InputError(
             f"'{name}' cannot be the name of an environment",
             location=location,
             hint="use letters, digits, '_', '-' and '.'; 'base' is Miniconda's own",
         )
-    return str(name)
 
 
 def _dependencies(
