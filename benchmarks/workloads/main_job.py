@@ -64,7 +64,7 @@ class MainJob(Workload):
         installer = packages.installer(channel)
         (site.folder / "files").mkdir()
         (site.folder / "files/miniconda.sh").symlink_to(installer.path)
-        url = f"{_serve(channel.folder, site.fleet.gateway)}/conda"
+        url = f"{serve(channel.folder, site.fleet.gateway)}/conda"
         (site.folder / "job.yml").write_text(
             json.dumps({"sha256": installer.sha256, "channel": url, "only_paths": self.only_paths})
         )
@@ -155,7 +155,7 @@ def _on_controller(site: Site, *words: str) -> None:
     subprocess.run([sys.executable, *words], cwd=site.folder, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def _serve(folder: Path, address: str) -> str:
+def serve(folder: Path, address: str) -> str:
     """Serve a folder until this process ends, and return its URL."""
 
     class Handler(SimpleHTTPRequestHandler):

@@ -1,0 +1,118 @@
+"""One environment made on one host: by fleetenv from its lock, and by conda from the same spec.
+
+The host is this machine, in a folder that is thrown away; neither root nor sshd is needed. conda is that of the
+installer which FLEETENV_TEST_MINICONDA names, else a stand-in (simulated: py-rattler solves and installs), which
+says nothing about conda. The channel is small, so conda has little to read and to solve.
+
+Examples:
+  FLEETENV_TEST_MINICONDA=~/Miniconda3-latest-Linux-x86_64.sh python -m benchmarks.creation
+  python -m benchmarks.creation --rounds 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import yaml
+
+from benchmarks import peers
+from benchmarks.conda import packages
+from benchmarks.measure import run
+from benchmarks.tools import ROOT
+from benchmarks.workloads.main_job import serve
+
+_WISHES = ("python", "pip", "numpy", "matplotlib", "pillow", "fleet-text =1.0")
+_NAME = "lab_bench_creation"
+_FLEETENV, _CONDA = "fleetenv apply", "conda env create"
+_STATES = {"packages in conda's cache": False, "an empty cache": True}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(
+        "benchmarks.creation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of each, interleaved (3)")
+    options = parser.parse_args(words)
+    peers.install()  # numpy and matplotlib are packed from there
+    with tempfile.TemporaryDirectory() as folder:
+        desk = _Desk(Path(folder).resolve())
+        print(f"conda: {desk.version}; {desk.count} packages")
+        for state, emptied in _STATES.items():
+            times: dict[str, list[float]] = {tool: [] for tool in desk.commands}
+            for tool in desk.commands:
+                desk.create(tool, emptied=False)  # what each keeps for later is there: py-rattler, the index's copy
+            for _ in range(options.rounds):
+                for tool in desk.commands:
+                    times[tool].append(desk.create(tool, emptied=emptied))
+            for tool, seconds in times.items():
+                ratio = median(seconds) / median(times[_FLEETENV])
+                print(f"{state:<26} {tool:<18} {median(seconds):6.2f} s  {ratio:5.1f} x", flush=True)
+
+
+class _Desk:
+    """Miniconda and a project in a folder, and the two ways to make an environment there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._prefix = folder / "miniconda"
+        self._environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        channel = packages.channel()
+        url = f"{serve(channel.folder, '127.0.0.1')}/conda"
+        self._must("sh", str(packages.installer(channel).path), "-b", "-p", str(self._prefix))
+        (self._prefix / ".condarc").write_text(f"channels: [{url}]\n")
+        spec = {"name": _NAME, "channels": [url], "dependencies": list(_WISHES)}
+        (folder / "envs").mkdir()
+        (folder / f"envs/{_NAME}.yml").write_text(yaml.safe_dump(spec))
+        task = {"conda_env": {"spec": f"{_NAME}.yml", "prefix": str(self._prefix)}}
+        play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
+        (folder / "site.yml").write_text(yaml.safe_dump([play]))
+        (folder / "hosts").write_text("here ansible_connection=local\n")
+        python, conda = sys.executable, str(self._prefix / "bin/conda")
+        self._must(python, "-m", "fleetenv", "lock", f"envs/{_NAME}.yml")
+        self.version = self._must(conda, "--version").strip()
+        self.commands = {
+            _FLEETENV: (python, "-m", "fleetenv", "apply", "site.yml", "-i", "hosts"),
+            _CONDA: (conda, "env", "create", "--quiet", "--yes", "--file", f"envs/{_NAME}.yml"),
+        }
+        self.create(_FLEETENV, emptied=False)
+        self.count = len(list((self._prefix / "envs" / _NAME / "conda-meta").glob("*.json")))
+
+    def create(self, tool: str, *, emptied: bool) -> float:
+        """Make the environment where there is none; return the seconds that it took."""
+        for made in (_NAME, ".fleetenv"):
+            path = self._prefix / "envs" / made
+            path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
+        if emptied:
+            shutil.rmtree(self._prefix / "pkgs", ignore_errors=True)
+            (self._prefix / "pkgs").mkdir()
+            (self._prefix / "pkgs/urls.txt").touch()  # by which conda knows its cache
+        done = run(self.commands[tool], self._folder, self._environment)
+        python = self._prefix / "envs" / _NAME / "bin/python"
+        if (
+            done.status
+            or subprocess.run([python, "-c", "import numpy, matplotlib, fleet_text"], check=False).returncode
+        ):
+            raise SystemExit(f"{tool}: {done.printed[-2000:]}")
+        return done.wall
+
+    def _must(self, *words: str) -> str:
+        done = subprocess.run(
+            words, cwd=self._folder, env=self._environment, capture_output=True, check=False, text=True
+        )
+        if done.returncode:
+            raise SystemExit(f"{' '.join(words)}: {done.stderr or done.stdout}")
+        return done.stdout
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    main()
