@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from fleetenv.conda.lock import CondaPackage, Lock, PipPackage, Target, lock_path, read_lock, write_lock
 from fleetenv.conda.pypi import IndexUnreachable, PipIndex, resolve
 from fleetenv.conda.repodata import ChannelsUnreadable
-from fleetenv.conda.settings import MACHINES, Settings
+from fleetenv.conda.settings import MACHINES, Baseline, Settings
 from fleetenv.conda.solve import DEFAULT_GLIBC, DEFAULT_PLATFORM, solve, target
 from fleetenv.conda.sources import Sources, sources
 from fleetenv.conda.spec import Spec, normalized
@@ -91,11 +92,16 @@ def solved(
         conda = solve(spec, wanted, here, conda_kept)
     except ChannelsUnreadable as error:
         here = replace(here, offline=True)
-        conda = _cached(lambda: solve(spec, wanted, here, conda_kept), error, say)
+        conda = _cached(partial(solve, spec, wanted, here, conda_kept), error, say)
     index = PipIndex(wishes.pip_index, offline=here.offline)
-    pip = {
-        each: _resolved(spec, each, conda[each], here, index, pip_kept.get(each.platform, ()), say) for each in wanted
-    }
+    pip = {}
+    for each in wanted:
+        kept = pip_kept.get(each.platform, ())
+        try:
+            pip[each] = resolve(spec, each, conda[each], here, index, kept)
+        except IndexUnreachable as error:
+            index = replace(index, offline=True)
+            pip[each] = _cached(partial(resolve, spec, each, conda[each], here, index, kept), error, say)
     return Solution(here, conda, pip)
 
 
@@ -136,8 +142,9 @@ def targets(lock: Lock | None, settings: Settings, wishes: Wishes) -> tuple[Targ
     result = []
     for platform in dict.fromkeys(wishes.platforms or settings.platforms or tuple(before) or (DEFAULT_PLATFORM,)):
         had = before.get(platform, some)
-        cuda = wishes.cuda or settings.cuda or had.get("__cuda")
-        glibc = wishes.glibc or settings.glibc or had.get("__glibc", DEFAULT_GLIBC)
+        said = settings.baselines.get(platform, Baseline())
+        cuda = wishes.cuda or said.cuda or settings.cuda or had.get("__cuda")
+        glibc = wishes.glibc or said.glibc or settings.glibc or had.get("__glibc", DEFAULT_GLIBC)
         result.append(target(platform, glibc=glibc, cuda=None if cuda == "none" else cuda))
     return tuple(result)
 
@@ -159,22 +166,6 @@ def check_update(names: Iterable[str], specs: Collection[Spec]) -> None:
 
 def _versions(virtual_packages: tuple[str, ...]) -> dict[str, str]:
     return {name: version for name, version, *_ in (each.split("=") for each in virtual_packages if "=" in each)}
-
-
-def _resolved(
-    spec: Spec,
-    wanted: Target,
-    records: Sequence[RepoDataRecord],
-    here: Sources,
-    index: PipIndex,
-    keep: Sequence[PipPackage],
-    say: Say,
-) -> tuple[PipPackage, ...]:
-    try:
-        return resolve(spec, wanted, records, here, index, keep)
-    except IndexUnreachable as error:
-        offline = replace(index, offline=True)
-        return _cached(lambda: resolve(spec, wanted, records, here, offline, keep), error, say)
 
 
 def _cached(again: Callable[[], T], error: InputError, say: Say) -> T:

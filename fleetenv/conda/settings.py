@@ -7,8 +7,8 @@ conda drops a key that it does not know, with the remark `EnvironmentSectionNotV
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.source import SourceList, SourceMap, Value
@@ -23,12 +23,21 @@ _MODE = re.compile(r"0?([0-7]{3,4})")
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """What every host of one platform offers at least; None: as for all platforms."""
+
+    cuda: str | None = None
+    glibc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a spec says beside its packages; None and empty: nothing was said."""
 
     platforms: tuple[str, ...] = ()  # linux-64, linux-aarch64
     cuda: str | None = None  # that every host's driver supports at least; `none`: no driver is expected
     glibc: str | None = None  # that every host has at least
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)  # of platforms for which something else is said
     freeze: bool | None = None  # whether conda is to refuse changes by hand (CEP 22)
     owner: str | None = None
     group: str | None = None
@@ -41,6 +50,7 @@ class Settings:
             platforms=stronger.platforms or self.platforms,
             cuda=stronger.cuda or self.cuda,
             glibc=stronger.glibc or self.glibc,
+            baselines={**self.baselines, **stronger.baselines},
             freeze=self.freeze if stronger.freeze is None else stronger.freeze,
             owner=stronger.owner or self.owner,
             group=stronger.group or self.group,
@@ -55,7 +65,7 @@ class Block:
 
     extends: Sequence[tuple[str, Location]] = ()
     allow_vcs: bool = False
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
 
 def read_block(document: SourceMap) -> Block:
@@ -81,6 +91,7 @@ def read_block(document: SourceMap) -> Block:
             platforms=_platforms(block),
             cuda=_version(block, "cuda"),
             glibc=_version(block, "glibc"),
+            baselines=_baselines(block),
             freeze=_flag(block, "freeze"),
             owner=_account(block, "owner"),
             group=_account(block, "group"),
@@ -108,12 +119,28 @@ def strings(mapping: SourceMap, key: str) -> list[tuple[str, Location]]:
 
 
 def _platforms(block: SourceMap) -> tuple[str, ...]:
-    named = strings(block, "platforms")
+    written = block.get("platforms")
+    named = list(written.keys_at.items()) if isinstance(written, SourceMap) else strings(block, "platforms")
     for name, location in named:
         if name not in MACHINES:
             hint = nearest(name, MACHINES) or f"it is one of {', '.join(MACHINES)}"
             raise InputError(f"unknown platform '{name}'", location=location, hint=hint)
     return tuple(dict.fromkeys(name for name, _ in named))
+
+
+def _baselines(block: SourceMap) -> dict[str, Baseline]:
+    """Read `platforms: {linux-64: {cuda: "12.4"}, linux-aarch64: {}}`."""
+    written = block.get("platforms")
+    if not isinstance(written, SourceMap):
+        return {}
+    baselines = {}
+    for name, value in written.items():
+        if value is None:
+            continue
+        if not isinstance(value, SourceMap) or not value.keys() <= {"cuda", "glibc"}:
+            raise InputError(f"'{name}' may have 'cuda' and 'glibc'", location=written.values_at[name])
+        baselines[name] = Baseline(_version(value, "cuda"), _version(value, "glibc"))
+    return baselines
 
 
 def _version(block: SourceMap, key: str) -> str | None:

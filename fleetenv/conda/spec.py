@@ -59,9 +59,10 @@ class Spec:
             "pip": sorted(str(each) for each in self.pip),
             "pip_options": [(each.option, each.value) for each in self.pip_options],
         }
-        baselines = (self.settings.platforms, self.settings.cuda, self.settings.glibc)
-        if any(baselines):
-            meaning["baselines"] = baselines
+        said = self.settings
+        if said.platforms or said.cuda or said.glibc:
+            each = sorted((name, one.cuda, one.glibc) for name, one in said.baselines.items())
+            meaning["baselines"] = (said.platforms, said.cuda, said.glibc, each)
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
 
 

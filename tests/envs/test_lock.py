@@ -225,10 +225,12 @@ def test_one_lock_for_two_platforms_with_a_pip_part_for_each(tmp_path: Path, lab
         "python=3.11", "fleet-tensor", "pip",
         pip=("fleet-fast>=1", "fleet-many[plots]", "fleet-metrics==0.1; platform_machine == 'aarch64'"),
     )  # fmt: skip
-    path.write_text(path.read_text() + "fleetenv: {platforms: [linux-64, linux-aarch64]}\n")
+    path.write_text(
+        path.read_text() + "fleetenv: {cuda: '12.4', platforms: {linux-64: , linux-aarch64: {cuda: none}}}\n"
+    )
     relock(read_spec(path), Wishes(pip_index=channel.simple))
     lock = read_lock(path.with_suffix(".lock"))
-    assert set(lock.platforms) == {"linux-64", "linux-aarch64"}
+    assert ["__cuda=12.4" in each.virtual_packages for each in lock.platforms.values()] == [True, False]
     found = {
         name: {each.name: each.url.rpartition("/")[2] for each in locked.pip} for name, locked in lock.platforms.items()
     }

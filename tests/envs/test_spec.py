@@ -88,6 +88,7 @@ def test_the_digest_is_of_the_meaning(tmp_path: Path) -> None:
         ("prefix:", "fleetenv: {glibc: 2.30}\nprefix:", "14:19: 'glibc' must be text; write glibc: \"2.3\", in quotes"),
         ("prefix:", "fleetenv: {cuda: newest}\nprefix:", "14:18: 'newest' is not a version of cuda; as in \"12.4\""),
         ("prefix:", "fleetenv: {platforms: [linux-46]}\nprefix:", "14:24: unknown platform 'linux-46'; did you mean"),
+        ("prefix:", "fleetenv: {platforms: {linux-64: {cudda: 1}}}\nprefix:", "'linux-64' may have 'cuda' and 'glibc'"),
         ("prefix:", "fleetenv: {mode: 02775}\nprefix:", "14:18: 'mode' must be octal digits; write it in quotes"),
         ("prefix:", "fleetenv: {freeze: always}\nprefix:", "14:20: 'freeze' must be true or false"),
         ("prefix:", "fleetenv: {owner: 'a:b'}\nprefix:", "14:19: 'owner' must be a name or a number"),
