@@ -72,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     failed = False
     specs: list[Spec] = []
+    told: set[str] = set()  # what several specs extend is told once
     for path in options.specs:
         try:
             specs.append(read_spec(path))
@@ -87,23 +88,26 @@ def run(options: argparse.Namespace) -> int:
                 failed |= reason is not None
                 print(f"{lock_path(spec.path)}: {reason or 'fresh'}")
             else:
-                _lock(spec, wishes)
+                _lock(spec, wishes, told)
         except InputError as error:
             failed = True
             print(f"fleetenv: {error}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _lock(spec: Spec, wishes: Wishes) -> None:
+def _lock(spec: Spec, wishes: Wishes, told: set[str]) -> None:
     from fleetenv.conda.changes import changes
     from fleetenv.conda.lint import cached_names, lint
     from fleetenv.conda.relock import present_lock, relock
     from fleetenv.report.packages import change_rows
+    from fleetenv.report.text import visible_line
 
     old = present_lock(spec)
     new = relock(spec, wishes, lambda note: print(f"note: {note}", file=sys.stderr))
-    for finding in lint(spec, new, cached_names(spec)):
-        print(f"warning: {finding}", file=sys.stderr)
+    for finding in map(str, lint(spec, new, cached_names(spec))):
+        if finding not in told:
+            print(f"warning: {visible_line(finding)}", file=sys.stderr)
+        told.add(finding)
     for locked in new.platforms.values():
         pip = f" and {len(locked.pip)} of pip" if locked.pip else ""
         hosts = ", ".join(locked.virtual_packages)
