@@ -5,9 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, field
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -36,12 +39,29 @@ class Completed(Struct, frozen=True):
         return self.stderr.decode("utf-8", "replace")
 
 
+class Offer(Struct, frozen=True):
+    """A file of the controller's that a step may fetch, known by the sha256 of what is in it."""
+
+    sha256: str
+    obtain: Callable[[], Future[Path]]
+    """Begins to get the file, or joins in if that has begun; may be called often. It fails with a `FleetenvError`."""
+
+
+WANTS_FILES = 69
+"""EX_UNAVAILABLE of sysexits.h: the exit status of a step that its offers cannot reach, see [`Run`][]."""
+
+
 class Run(Struct, frozen=True):
     """Run POSIX sh text on the host; a non-zero exit status fails the step, and what was to follow is not done.
 
     `stdin` is where secrets and file contents travel: never in `script`, which other users of the host may see.
     A script reports progress by writing lines `fleetenv-progress DONE TOTAL TEXT` to standard error; they are taken
-    out of what [`Completed`][] holds.
+    out of what [`Completed`][] holds. What it writes to standard output as `fleetenv-note TEXT` is told with the task.
+
+    While it runs, `GET $FLEETENV_FILES/SHA256` on the host gives each file of `offers` (HTTP, with ranges), and no
+    other. Where the host's sshd forwards nothing, that variable is empty: then the script may end with the status
+    [`WANTS_FILES`][] and lines `fleetenv-wants SHA256` on standard output. Those files are put into the folder
+    `arrivals`, under their sha256, and it is run again.
     """
 
     script: str
@@ -49,6 +69,8 @@ class Run(Struct, frozen=True):
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None  # seconds; None: the task's own
     may_fail: bool = False  # a non-zero exit status does not stop what follows it in the same message
+    offers: tuple[Offer, ...] = ()
+    arrivals: str = ""
 
     def __repr__(self) -> str:
         return f"Run({self.script!r})"  # the rest may be secret

@@ -23,10 +23,9 @@ from fleetenv.state import State
 CHANGED = "changed by hand"
 _MOST_FILES = 50  # that are named; a tampered environment may have tens of thousands
 
-# A subject is PREFIX|NAME|DIGESTS|CUDA|ACCESS: of the wanted generation for each platform, whether to look for a driver
-# unless one of those is current ('nvidia-smi' takes seconds), and whether owner and mode matter. 'find' looks at times
-# only; a hard link's inode is shared with the package cache, so a file overwritten in one environment is seen in all
-# that have it.
+# A subject is PREFIX|NAME|DIGESTS|CUDA: of the wanted generation for each platform, and whether to look for a driver
+# unless one of those is current ('nvidia-smi' takes seconds). 'find' looks at times only; a hard link's inode is shared
+# with the package cache, so a file overwritten in one environment is seen in all that have it.
 SCRIPT = r"""
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin:/usr/lib/wsl/lib
@@ -36,8 +35,7 @@ cuda=
 for subject; do
   prefix=${subject%%|*}; rest=${subject#*|}
   name=${rest%%|*}; rest=${rest#*|}
-  digests=${rest%%|*}; rest=${rest#*|}
-  driver=${rest%%|*}; access=${rest#*|}
+  digests=${rest%%|*}; driver=${rest#*|}
   link=$prefix/envs/$name
   echo "environment $subject"
   if [ -x "$prefix/bin/python" ] && [ -f "$prefix/conda-meta/history" ]; then echo "miniconda"; fi
@@ -49,7 +47,6 @@ for subject; do
   target=
   if [ -L "$link" ]; then target=$(readlink "$link"); echo "link $target"; fi
   if [ -e "$link" ] || [ -L "$link" ]; then echo "present"; fi
-  if [ "$access" = yes ] && [ -d "$link/" ]; then stat -c 'access %a %U %G' "$link/"; fi
   if [ -d "$link/conda-meta" ]; then
     grep -sH -e '^  "url": ' -e '^  "sha256": ' "$link"/conda-meta/*.json /dev/null
     grep -slx -e pip -e uv "$link"/lib/python3*/site-packages/*.dist-info/INSTALLER /dev/null
@@ -91,11 +88,6 @@ class EnvironmentState(State, frozen=True, kw_only=True):
     variables: Mapping[str, str] | UnsetType = UNSET
     frozen: bool | UnsetType = UNSET
     """Whether conda refuses to change it (CEP 22)."""
-    owner: str | UnsetType = UNSET
-    """Whose the environment's folder is."""
-    group: str | UnsetType = UNSET
-    mode: str | UnsetType = UNSET
-    """The folder's mode, octal: `0755`."""
     files: Mapping[str, str] | UnsetType = UNSET
     """Files and folders that were changed after the build, and how."""
 
@@ -121,11 +113,9 @@ class Subject:
     name: str
     digests: tuple[str, ...]  # of the wanted generation, for each platform: the last part of its folder's name
     needs_cuda: bool
-    needs_access: bool  # whether owner, group or mode are to be seen
 
     def __str__(self) -> str:
-        cuda, access = ("yes" if each else "-" for each in (self.needs_cuda, self.needs_access))
-        return f"{self.prefix}|{self.name}|{','.join(self.digests)}|{cuda}|{access}"
+        return f"{self.prefix}|{self.name}|{','.join(self.digests)}|{'yes' if self.needs_cuda else '-'}"
 
 
 def conda_text(version: str, build: str, url: str, sha256: str) -> str:
@@ -158,7 +148,7 @@ def parse(completed: Completed) -> dict[str, EnvironmentState]:
         word, _, rest = line.partition(" ")
         if answer is None and word in ("system", "libc"):
             host[word] = rest
-        elif word == "environment" and rest.count("|") == 4:
+        elif word == "environment" and rest.count("|") == 3:
             answer = answers[rest] = _Answer(rest)
         elif answer is not None:
             answer.take(word, rest, line)
@@ -182,7 +172,6 @@ class _Answer:
     variables: dict[str, str] = field(default_factory=dict)
     newer: list[str] = field(default_factory=list)
     smi: str | None = None
-    access: tuple[str, ...] = ()
 
     def take(self, word: str, rest: str, line: str) -> None:
         """Take one line."""
@@ -197,8 +186,6 @@ class _Answer:
                 self.newer.append(rest)
             case "driver":
                 self.smi = rest
-            case "access":
-                self.access = tuple(rest.split(" ", 2))
             case "state":
                 self.variables = _variables(rest)
             case _ if line.endswith("/INSTALLER"):
@@ -217,11 +204,10 @@ class _Answer:
 
     def state(self, *, kernel: str, machine: str, libc: str) -> EnvironmentState:
         """Put it together."""
-        prefix, name, *_ = self.subject.split("|")
+        prefix, name, _, _ = self.subject.split("|")
         generation = self.link.removeprefix(f"{prefix}/envs/.fleetenv/{name}/") if self.link else None
         managed = generation is not None and "/" not in generation and "stamp" in self.marks
         driver, cuda = _driver(self.smi)
-        mode, owner, group = self.access if len(self.access) == 3 else (UNSET, UNSET, UNSET)
         return EnvironmentState(
             present="present" in self.marks,
             managed=managed,
@@ -229,9 +215,6 @@ class _Answer:
             pip=self.pip,
             variables=self.variables,
             frozen="frozen" in self.marks,
-            owner=owner,
-            group=group,
-            mode=mode if isinstance(mode, UnsetType) else mode.zfill(4),
             files=_files(self.newer, f"{prefix}/envs/{name}/"),
             generation=generation,
             miniconda="miniconda" in self.marks,

@@ -5,7 +5,7 @@ Used on the controller for solving, and by the builder on each host for download
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +60,12 @@ def mirror_route(mirror: str) -> dict[str, str]:
     site = find_mirror(mirror)
     bases = {f"{OFFICIAL_PKGS}/": f"{site.pkgs}/", f"{OFFICIAL_ALIAS}/": f"{site.cloud}/"}
     return {canonical: here for canonical, here in bases.items() if canonical != here}
+
+
+def sources(url: str, routes: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return where a file of a canonical URL can be had, in the order of the routes; without any, at that URL."""
+    found = []
+    for each in routes or [{}]:
+        base = next((canonical for canonical in each if url.startswith(canonical)), "")
+        found.append(each[base] + url.removeprefix(base) if base else url)
+    return list(dict.fromkeys(found))

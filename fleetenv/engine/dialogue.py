@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetenv.errors import HostError, TaskFailed, Unreachable
 from fleetenv.remote import Completed, Lookup, Probe, Run, Step, sh
@@ -180,7 +181,7 @@ def _within(step: Step, account: Account) -> Step:
     if not isinstance(step, Run) or not account.environment:
         return step
     environment: Mapping[str, str] = {**dict(account.environment), **step.environment}
-    return Run(step.script, step.stdin, environment, step.timeout, step.may_fail)
+    return replace(step, environment=environment)
 
 
 def _batches(asked: Iterable[Asked]) -> list[_Batch]:

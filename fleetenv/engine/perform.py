@@ -17,6 +17,9 @@ from fleetenv.remote import Completed
 from fleetenv.source import Value
 from fleetenv.state import Diff, State, compare
 
+_NOTE = "fleetenv-note "
+_LONGEST_MESSAGE = 1000  # characters
+
 
 class Result(Struct, frozen=True):
     """How one item of a task ended on one host."""
@@ -113,7 +116,8 @@ async def _converge(module: StateModule[Any], item: Item, errand: Errand) -> Res
     rest = compare(module.desired(again), again)
     if rest:
         return replace(failed, msg=f"after all steps it still differs: {describe(rest)}")
-    return Result(Status.CHANGED, values=module.returns(again), facts=module.facts(again), diff=diff, found=found)
+    facts = module.facts(again)
+    return Result(Status.CHANGED, notes(done), module.returns(again), facts, diff=diff, found=found)
 
 
 async def _act(module: ActionModule, item: Item, errand: Errand) -> Result:
@@ -144,7 +148,13 @@ def complaint(completed: Completed) -> str:
     """Return the last lines of what a failed step said, in one short text."""
     text = completed.error_text.strip() or completed.text.strip()
     lines = [line for line in text.splitlines() if line.strip()][-3:]
-    return "; ".join(lines)[-1000:] or f"a step ended with exit status {completed.status}"
+    return "; ".join(lines)[-_LONGEST_MESSAGE:] or f"a step ended with exit status {completed.status}"
+
+
+def notes(done: Sequence[Completed]) -> str:
+    """Return in one short text what steps that went well found worth telling: their lines `fleetenv-note TEXT`."""
+    lines = [line for each in done for line in each.text.splitlines() if line.startswith(_NOTE)]
+    return "; ".join(line.removeprefix(_NOTE) for line in lines)[:_LONGEST_MESSAGE]
 
 
 def describe(diff: Diff[Any]) -> str:

@@ -22,12 +22,12 @@ from fleetenv.conda.mirrors import mirror_route
 from fleetenv.conda.relock import Wishes, relocked
 from fleetenv.conda.spec import Spec, read_spec
 from fleetenv.conda.virtual import PLATFORMS, Unmet, mentions, unmet, virtual_packages
-from fleetenv.conda.whoami import whoami
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.gpu.compat import max_cuda, min_driver
 from fleetenv.modules.base import Controller, StateModule
+from fleetenv.onhost.arrivals import FOLDER
 from fleetenv.onhost.build import Request
-from fleetenv.remote import Lookup, Run, Send, Step, sh
+from fleetenv.remote import Lookup, Offer, Run, Send, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import Diff
 
@@ -63,14 +63,10 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
     """Where to download conda packages, tried in order; otherwise what the host's .condarc says."""
     pip_index: str | None = None
     """The package index for the pip section; otherwise what the spec or the host's pip.conf says."""
-    frozen: bool | None = None
-    """Whether conda is to refuse changes by hand (CEP 22); otherwise what the spec's `freeze` says, else yes."""
-    check: Literal["sampled", "full"] = "sampled"
-    """Before the switch all files must be there; whether the hashes of some or of all of them are looked at."""
-    verify_timeout: Annotated[float, Meta(gt=0)] = 600
-    """Seconds that each of the spec's `verify` commands may take."""
-    lock_timeout: Annotated[float, Meta(ge=0)] = 1800
-    """Seconds to wait while another fleetenv changes environments of this prefix; then it fails with who does."""
+    packages_via: Literal["host", "controller"] = "host"
+    """Who downloads packages: each host, or the controller for all of them, through the SSH connection."""
+    frozen: bool = True
+    """Whether conda is to refuse changes to the environment by hand (CEP 22)."""
 
     def __post_init__(self) -> None:
         """Refuse what no host could do."""
@@ -101,7 +97,21 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
             plan = controller.remember(key, lambda: self._plan(path, controller))
         environment = self.environment or (plan.spec.name if plan else None)
         arguments = {field: getattr(self, field) for field in CondaEnv.__struct_fields__}
-        return LockedEnv(**arguments | {"environment": environment}, plan=plan, check_mode=controller.check_mode)
+        arguments |= {"environment": environment, "offers": self._offers(plan, controller) if plan else {}}
+        return LockedEnv(**arguments, plan=plan, check_mode=controller.check_mode)
+
+    def _offers(self, plan: Plan, controller: Controller) -> Mapping[str, tuple[Offer, ...]]:
+        if self.packages_via == "host" or plan.lock is None:
+            return {}
+        from fleetenv.conda.store import PackageStore, offers  # what downloads is slow to import
+
+        store = controller.remember(PackageStore, PackageStore)
+        spec, platforms, mirrors, index = plan.spec, plan.lock.platforms, self.mirrors, self.pip_index
+        key = (PackageStore, spec.path, mirrors, index)
+        found: Mapping[str, tuple[Offer, ...]] = controller.remember(
+            key, lambda: offers(store, spec, platforms, mirrors, index)
+        )
+        return found
 
     def _plan(self, path: Path, controller: Controller) -> Plan:
         spec = read_spec(path)
@@ -138,12 +148,6 @@ class Plan:
         return any(mentions(locked.conda, "__cuda") for locked in platforms)
 
     @cached_property
-    def needs_access(self) -> bool:
-        """Whether owner, group or mode of the environment's folder matter."""
-        settings = self.spec.settings
-        return any((settings.owner, settings.group, settings.mode))
-
-    @cached_property
     def wanted(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]:
         """Conda's and pip's packages as they will be seen, for each platform."""
         platforms = self.lock.platforms.items() if self.lock else ()
@@ -155,17 +159,13 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     plan: Plan | None
     check_mode: bool
+    offers: Mapping[str, tuple[Offer, ...]] = {}
+    """For each platform what the controller downloads for hosts."""
 
     def observe(self) -> Lookup[EnvironmentState | None]:
         """Return the question, the same for all environments of a host but for its subject."""
         digests = tuple(self.plan.digests.values()) if self.plan else ()
-        subject = Subject(
-            prefix=self.prefix,
-            name=self._title,
-            digests=digests,
-            needs_cuda=self.plan is not None and self.plan.needs_cuda,
-            needs_access=self.plan is not None and self.plan.needs_access,
-        )
+        subject = Subject(self.prefix, self._title, digests, needs_cuda=self.plan is not None and self.plan.needs_cuda)
         return Lookup(SCRIPT, parse, str(subject))
 
     def desired(self, found: EnvironmentState | None) -> EnvironmentState:
@@ -184,17 +184,13 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         self._check_host(locked, found)
         assert self.plan
         packages, pip = self.plan.wanted[locked.platform]
-        settings = self.plan.spec.settings
         return EnvironmentState(
             present=True,
             managed=True,
             packages=packages,
             pip=pip,
             variables=self.plan.spec.variables,
-            frozen=self._freezes,
-            owner=settings.owner or UNSET,
-            group=settings.group or UNSET,
-            mode=settings.mode.zfill(4) if settings.mode else UNSET,
+            frozen=self.frozen,
             files={},
         )
 
@@ -214,14 +210,23 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         yield Run(sh("mkdir", "-p", folder))
         if builder.name not in tools:
             yield Send(builder.data, f"{folder}/{builder.name}", mode=0o644)
-        request = Request("remove", self.prefix, self._title, who=whoami(), lock_timeout=self.lock_timeout)
+        request = Request("remove", self.prefix, self._title)
+        offers: tuple[Offer, ...] = ()
         if self.state == "present":
             request = self._request(found)
+            offers = self.offers.get(request.platform, ())
+            if offers and not request.runtime and f"py-rattler-{request.runtime_version}" not in tools:
+                raise TaskFailed(
+                    f"py-rattler {request.runtime_version} cannot be sent to a host that is {found.machine}: it has to"
+                    f" be installed from an index, so use packages_via: host, or unpack it into"
+                    f" {folder}/py-rattler-{request.runtime_version} by hand"
+                )
             if request.runtime and f"py-rattler-{request.runtime_version}" not in tools:
                 packed = runtime(str(found.machine), zstd=found.zstd is True)
                 assert packed
                 yield Send(packed.path, f"{folder}/{packed.name}", mode=0o644)
-        yield Run(sh(f"{self.prefix}/bin/python", "-I", f"{folder}/{builder.name}"), stdin=encoded(request))
+        build = sh(f"{self.prefix}/bin/python", "-I", f"{folder}/{builder.name}")
+        yield Run(build, stdin=encoded(request), offers=offers, arrivals=f"{self.prefix}/pkgs/{FOLDER}")
 
     def returns(self, found: EnvironmentState | None) -> Mapping[str, Value]:
         """Return where the environment is, and which generation of it."""
@@ -234,11 +239,6 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def _title(self) -> str:
         assert self.environment
         return self.environment
-
-    @property
-    def _freezes(self) -> bool:
-        assert self.plan
-        return self.plan.spec.settings.freeze is not False if self.frozen is None else self.frozen
 
     def _locked(self, found: EnvironmentState) -> PlatformLock:
         assert self.plan
@@ -298,6 +298,7 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
             digest=self.plan.digests[locked.platform],
             lock=self.plan.lock.text,
             platform=locked.platform,
+            via=self.packages_via,
             routes=[mirror_route(mirror) for mirror in self.mirrors],
             specs=[each.text for each in spec.conda],
             wheels=[
@@ -312,15 +313,5 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
             ],
             pip_options=options + ([f"--index-url {self.pip_index}"] if self.pip_index else []),
             variables=spec.variables,
-            frozen=f"fleetenv keeps this environment as {spec.path.name} says: change that file"
-            if self._freezes
-            else "",
-            check=self.check,
-            verify=spec.settings.verify,
-            verify_timeout=self.verify_timeout,
-            owner=spec.settings.owner or "",
-            group=spec.settings.group or "",
-            mode=spec.settings.mode or "",
-            who=whoami(),
-            lock_timeout=self.lock_timeout,
+            frozen=f"fleetenv keeps this environment as {spec.path.name} says: change that file" if self.frozen else "",
         )

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING
 from fleetenv.conda.mirrors import condarc_channels, route
 from fleetenv.errors import InputError
 
-from . import access, bytecode, contents, interpreter, trial, wheels
+from . import bytecode, interpreter, wheels
+from .arrivals import UNREACHABLE, Wanted, offered
 from .generations import STAMP, Generations, finished, remove
-from .places import register
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
@@ -55,18 +55,11 @@ class Request:
     platform: str = ""
     specs: Sequence[str] = ()
     routes: Sequence[Mapping[str, str]] = ()  # in order; empty: as this host's .condarc says
+    via: str = "host"  # host | controller: who downloads packages
     wheels: Sequence[Mapping[str, object]] = ()
     pip_options: Sequence[str] = ()
     variables: Mapping[str, str] | None = None
     frozen: str = ""
-    check: str = "sampled"  # whose files' hashes are looked at before the switch: sampled | full
-    verify: Sequence[str] = ()  # commands that must succeed in the new generation before the switch
-    verify_timeout: float = 600.0  # seconds for each
-    owner: str = ""  # of the generation's folders; empty: who builds it
-    group: str = ""
-    mode: str = ""  # of the folders, octal
-    who: str = ""  # user@controller, for whoever has to wait
-    lock_timeout: float = 1800.0  # seconds to wait for another fleetenv
 
 
 def main() -> int:
@@ -79,6 +72,10 @@ def main() -> int:
         return 1
     try:
         notes = build(request) if request.action == "build" else remove_environment(request)
+    except Wanted as wanted:
+        sys.stdout.write(wanted.lines)
+        sys.stderr.write(f"{wanted}\n")
+        return UNREACHABLE
     except (Failure, InputError) as failure:
         sys.stderr.write(f"{failure}\n")
         return 1
@@ -86,7 +83,7 @@ def main() -> int:
         sys.stderr.write(f"{_os_error(error, request)}\n")
         return 1
     for note in notes:
-        sys.stdout.write(f"{note}\n")
+        sys.stdout.write(f"fleetenv-note {note}\n")
     return 0
 
 
@@ -94,8 +91,7 @@ def build(request: Request) -> list[str]:
     """Build a generation and switch to it; returns what is worth telling."""
     prefix = Path(request.prefix)
     generations = Generations(prefix, request.name)
-    wanted = access.known(request.owner, request.group, request.mode)
-    with generations.locked(request.who, f"building {request.name}", request.lock_timeout) as lock:
+    with generations.locked():
         generations.clean_unfinished()
         present = generations.current()
         if present and present.name != request.seen and present.name.endswith(f"-{request.digest}"):
@@ -107,44 +103,46 @@ def build(request: Request) -> list[str]:
         generation = generations.begin(request.digest)
         try:
             notes = _fill(request, records, generation)
-            access.give(generation, wanted)
-            _stamp(generation, request.digest)
-            lock.check()
         except BaseException:
             with suppress(OSError):
                 remove(generation)
             raise
         generations.switch(generation)
-        register(generations.link, registered=True)
+        _register(generations.link, registered=True)
         return notes + generations.remove_old(request.keep)
 
 
 def remove_environment(request: Request) -> list[str]:
     """Remove an environment; returns what is worth telling."""
     generations = Generations(Path(request.prefix), request.name)
-    with generations.locked(request.who, f"removing {request.name}", request.lock_timeout):
+    with generations.locked():
         notes = generations.remove_all()
-        register(generations.link, registered=False)
+        _register(generations.link, registered=False)
         return notes
 
 
 def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> list[str]:
-    """Put everything into a generation, and check it."""
+    """Put everything into a generation, check it, and mark it finished."""
     from . import packages  # as above
+    from .supply import Supply  # imports all that downloads
 
     prefix = Path(request.prefix)
     pip = [wheels.Wheel(**wheel) for wheel in request.wheels]  # type: ignore[arg-type]  # fields checked by the sender
     progress = Progress(len(records) + len(pip) + 1)
     routes = request.routes or [route(condarc_channels(prefix), {str(record.channel) for record in records})]
-    notes = packages.install(records, generation, prefix / "pkgs", routes, progress)
-    progress.reach(len(records))
-    lib = interpreter.library(generation)
+    with Supply.open(prefix / "pkgs", routes, offered(request.via), progress) as supply:
+        supply.check(records, pip)
+        packages.install(records, generation, supply, progress)
+        progress.reach(len(records))
+        lib = interpreter.library(generation)
+        if lib:
+            interpreter.pin(generation, lib)
+            interpreter.claim(lib)
+            if pip:
+                wheels.install(pip, request.pip_options, generation, lib, prefix, supply, progress)
+                progress.reach(len(records) + len(pip))
+    notes = supply.downloader.notes
     if lib:
-        interpreter.pin(generation, lib)
-        interpreter.claim(lib)
-        if pip:
-            wheels.install(pip, request.pip_options, generation, lib, prefix, progress)
-            progress.reach(len(records) + len(pip))
         progress.doing("compiling to byte-code")
         bytecode.complete(generation, lib, finished(prefix))
         progress.doing("checking")
@@ -153,8 +151,7 @@ def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> 
             wheels.check(pip, generation, lib, prefix)
     _check_records(records, generation)
     _write_settings(request, generation)
-    notes += contents.check(generation, lib, full=request.check == "full")
-    trial.run(request.verify, generation, request.name, request.variables or {}, request.verify_timeout, progress)
+    _stamp(generation, request.digest)
     progress.step("built")
     return notes
 
@@ -173,8 +170,6 @@ def _check_records(records: list[RepoDataRecord], generation: Path) -> None:
 def _write_settings(request: Request, generation: Path) -> None:
     """Write what conda reads beside its records: variables, history, and that only fleetenv changes this."""
     meta = generation / "conda-meta"
-    for record in meta.glob("*.json"):  # py-rattler leaves them readable by their owner alone
-        record.chmod(0o644)
     if request.variables:
         (meta / "state").write_text(json.dumps({"version": 1, "env_vars": dict(request.variables)}, indent=2))
     if request.frozen:
@@ -220,8 +215,6 @@ def use_runtime(request: Request) -> None:
         else:
             _download_runtime(request, draft)
         draft.rename(unpacked)
-    if request.runtime:  # another host that shares this prefix was sent it, too
-        (folder / request.runtime).unlink(missing_ok=True)
     builder = Path(sys.argv[0])
     for old in folder.glob("builder-*"):
         if old.name not in (builder.name, builder.stem):
@@ -263,6 +256,19 @@ def _download_runtime(request: Request, folder: Path) -> None:
     if done.returncode:
         reason = (done.stderr.strip() or "pip failed").splitlines()[-1]
         raise Failure(f"cannot get py-rattler {request.runtime_version} for this architecture with pip: {reason}")
+
+
+def _register(link: Path, *, registered: bool) -> None:
+    """Keep conda's list of environments, ~/.conda/environments.txt; a mere convenience: failures do not count."""
+    listed = Path.home() / ".conda" / "environments.txt"
+    with suppress(OSError):
+        lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+        wanted = [line for line in lines if line != str(link)] + ([str(link)] if registered else [])
+        if wanted != lines:
+            listed.parent.mkdir(exist_ok=True)
+            draft = listed.with_name(f".environments.txt-{os.getpid()}")
+            draft.write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
+            draft.replace(listed)
 
 
 def _os_error(error: OSError, request: Request) -> str:

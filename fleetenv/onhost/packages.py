@@ -1,13 +1,13 @@
-"""Downloading and linking the conda packages of a generation, with py-rattler."""
+"""Linking the conda packages of a generation, with py-rattler."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
-import shutil
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ from rattler import LockFile, PackageCache, PackageCacheLayer, ValidationMode
 from rattler import install as rattler_install
 from rattler.exceptions import InstallerError
 from rattler.install import InstallerReporter
-from rattler.networking import AuthenticationMiddleware, Client, MirrorMiddleware, RetryMiddleware
+from rattler.networking import Client, MirrorMiddleware
 
-from fleetenv.conda.channels import without_credentials
-
+from .arrivals import Wanted
+from .mirror import LocalMirror
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from rattler import RepoDataRecord
 
-_PATIENCE = 60.0  # seconds without a byte of any download, before the next mirror is tried
+    from .supply import Supply
+
 _LONGEST_REASON = 60_000  # bytes
-_RETRIES = 2  # of one mirror, with growing pauses, before the next one is tried
 
 
 def read_records(lock: str, platform: str) -> list[RepoDataRecord]:
@@ -43,62 +43,100 @@ def read_records(lock: str, platform: str) -> list[RepoDataRecord]:
     return records[platform]
 
 
-def install(
-    records: list[RepoDataRecord],
-    generation: Path,
-    cache: Path,
-    routes: Sequence[Mapping[str, str]],
-    progress: Progress,
-) -> list[str]:
-    """Install packages into an empty generation; returns what to tell of mirrors that failed.
+def install(records: Sequence[RepoDataRecord], generation: Path, supply: Supply, progress: Progress) -> None:
+    """Install packages into an empty generation.
 
     Args:
         records: The packages.
         generation: Where to.
-        cache: conda's package cache: every file of the packages concerned is checked there, and a package with a wrong
-            one is downloaded anew.
-        routes: Ways to download, tried in order: canonical URL -> mirror. An empty one goes to the canonical URLs.
+        supply: Where they come from. Every file of those in its cache is checked, and a package with a wrong one is
+            fetched anew.
         progress: Gets one step a package.
+
+    Raises:
+        Failure: a package cannot be had, or cannot be installed.
+        OSError: the disk is full.
     """
-    failures: list[str] = []
-    for route in routes or [{}]:
-        reason = _attempt(records, generation, cache, route, progress)
-        if reason is None:
-            return [f"{failure}; the next mirror was used" for failure in failures]
-        failures.append(explained(reason, cache))
-        if not _is_download(reason):
-            break
-        shutil.rmtree(generation)
-        generation.mkdir()
-        progress.reach(0)
-    raise Failure("; ".join(dict.fromkeys(failures)))
+    bases = {each: f"{number}/" for number, each in enumerate(dict.fromkeys(_channel(each.url) for each in records))}
+    fetch = {
+        bases[_channel(record.url)] + record.url.removeprefix(_channel(record.url)): partial(
+            supply.get, supply.package(record)
+        )
+        for record in records
+    }
+    mirror = LocalMirror(fetch)
+    routes = {channel: f"{mirror.url}{base}" for channel, base in bases.items()}
+    elsewhere = {
+        channel: here for channel, here in routes.items() if supply.offered is not None and _is_folder(channel)
+    }
+    for record in records:
+        if here := elsewhere.get(_channel(record.url)):
+            record.url = here + record.url.removeprefix(_channel(record.url))
+    try:
+        reason = _attempt(records, generation, supply.cache, routes, mirror, progress)
+    finally:
+        mirror.close()
+    if mirror.error:
+        raise mirror.error
+    wanted = [sha256 for each in mirror.failures.values() if isinstance(each, Wanted) for sha256 in each.hashes]
+    if wanted:
+        raise Wanted(wanted)
+    if reason is not None:
+        if not mirror.failures and ("os error 28" in reason or "No space left" in reason):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(supply.cache))
+        first, *others = [str(each) for each in mirror.failures.values()] or [explained(reason)]
+        raise Failure(f"{first} (and {len(others)} more)" if others else first)
+    if elsewhere:
+        _restore(generation, elsewhere)
+
+
+def _is_folder(channel: str) -> bool:
+    """Whether py-rattler would look for a channel on this host's own disk."""
+    return channel.startswith("file:")
+
+
+def _restore(generation: Path, elsewhere: Mapping[str, str]) -> None:
+    """Let conda's records have the canonical URLs of packages that a folder of the controller's has."""
+    for path in (generation / "conda-meta").glob("*.json"):
+        text = path.read_text(encoding="utf-8")
+        for channel, here in elsewhere.items():
+            text = text.replace(f'"{here}', f'"{channel}')
+        path.write_text(text, encoding="utf-8")
+
+
+def _channel(url: str) -> str:
+    """Return the URL of the channel that a package is in."""
+    return url.rsplit("/", 2)[0] + "/"
 
 
 def _attempt(
-    records: list[RepoDataRecord],
+    records: Sequence[RepoDataRecord],
     generation: Path,
     cache: Path,
-    route: Mapping[str, str],
+    routes: Mapping[str, str],
+    mirror: LocalMirror,
     progress: Progress,
 ) -> str | None:
-    """Install over one route; returns why it failed, or None.
+    """Install; returns why it failed, or None.
 
     It has a process of its own: when one package fails, py-rattler's threads go on writing others for a while. They end
-    with their process, so that nothing is written into a generation that is being removed or filled anew.
+    with their process, so that nothing is written into a generation that is being removed.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
+        mirror.leave()
         reason = "py-rattler failed without a word"
         try:
-            asyncio.run(_install(records, generation, cache, route, progress))
+            asyncio.run(_install(records, generation, cache, routes, progress))
             reason = ""
-        except (InstallerError, _Silent, OSError) as error:
+        except (InstallerError, OSError) as error:
             reason = str(error) or reason
         finally:
             os.write(writing, reason.encode()[:_LONGEST_REASON])
             os._exit(bool(reason))
     os.close(writing)
+    mirror.start()
     with open(reading, "rb") as pipe:  # noqa: PTH123  # a descriptor, not a path
         said = pipe.read().decode("utf-8", "replace")
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -106,73 +144,32 @@ def _attempt(
 
 
 async def _install(
-    records: list[RepoDataRecord],
+    records: Sequence[RepoDataRecord],
     generation: Path,
     cache: Path,
-    route: Mapping[str, str],
+    routes: Mapping[str, str],
     progress: Progress,
 ) -> None:
-    mirrors = MirrorMiddleware({canonical: [mirror] for canonical, mirror in route.items()})
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # the only address that is asked
     layer = PackageCacheLayer(cache).with_validation_mode(ValidationMode.full())
     reporter = _Reporter(progress)  # type: ignore[abstract]  # a Protocol, but with empty bodies on purpose
-    work = asyncio.ensure_future(
-        rattler_install(
-            records,
-            generation,
-            client=Client([RetryMiddleware(_RETRIES), mirrors, AuthenticationMiddleware()]),
-            package_cache=PackageCache.from_layers([layer]),
-            installed_packages=[],
-            execute_link_scripts=True,  # conda runs them, too
-            reporter=reporter,
-        )
+    await rattler_install(
+        list(records),
+        generation,
+        client=Client([MirrorMiddleware({channel: [here] for channel, here in routes.items()})]),
+        package_cache=PackageCache.from_layers([layer]),
+        installed_packages=[],
+        execute_link_scripts=True,  # conda runs them, too
+        reporter=reporter,
     )
-    while not work.done():
-        await asyncio.wait([work], timeout=1)
-        if reporter.silence() > _PATIENCE:
-            work.cancel()
-            where = ", ".join(without_credentials(mirror) for mirror in route.values()) or "the channel itself"
-            raise _Silent(f"failed to fetch {reporter.awaited}: for {_PATIENCE:.0f} s not a byte came from {where}")
-    await work
-
-
-class _Silent(Exception):
-    """A server took the request, or swallowed it, and says nothing."""
 
 
 class _Reporter(InstallerReporter):
-    """Turns py-rattler's callbacks into progress, and notices when downloads stand still."""
+    """Turns py-rattler's callbacks into progress."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._names: list[str] = []
-        self._downloads: set[int] = set()
-        self._heard = time.monotonic()
-
-    @property
-    def awaited(self) -> str:
-        """Name the packages that are being downloaded."""
-        return ", ".join(self._names[each] for each in sorted(self._downloads))
-
-    def silence(self) -> float:
-        """Return for how many seconds no download has moved; 0 when there is none."""
-        return time.monotonic() - self._heard if self._downloads else 0.0
-
-    def on_populate_cache_start(self, operation: int, package_name: str) -> int:
-        self._names.append(package_name)
-        return len(self._names) - 1
-
-    def on_download_start(self, cache_entry: int) -> int:
-        self._heard = time.monotonic()
-        self._downloads.add(cache_entry)
-        return cache_entry
-
-    def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
-        self._heard = time.monotonic()
-        size = f" of {total / 1e6:.0f}" if total else ""
-        self._progress.doing(f"downloading {self._names[download_idx]}: {progress / 1e6:.0f}{size} MB")
-
-    def on_download_completed(self, download_idx: int) -> None:
-        self._downloads.discard(download_idx)
 
     def on_link_start(self, operation: int, package_name: str) -> int:
         self._names.append(package_name)
@@ -182,23 +179,11 @@ class _Reporter(InstallerReporter):
         self._progress.step(f"linked {self._names[index]}")
 
 
-def _is_download(error: str) -> bool:
-    return error.startswith("failed to fetch") and "os error 28" not in error
-
-
-def explained(error: str, where: Path) -> str:
+def explained(error: str) -> str:
     """Say in one line what py-rattler says in many."""
     lines = [line.removeprefix("Caused by: ").strip() for line in error.splitlines()]
-    if "os error 28" in error or "No space left" in error:
-        free = shutil.disk_usage(where.parent).free
-        return f"the disk of {where.parent} is full ({free / 1e6:.0f} MB free)"
     what = lines[0].removeprefix("failed to fetch ")
     mismatch = re.search(r"expected ([0-9a-f]{64}), got ([0-9a-f]{64})", error)
     if mismatch:
         return f"{what}: what was downloaded has sha256 {mismatch[2][:12]}..., the lock says {mismatch[1][:12]}..."
-    url = re.search(r"for url \(([^)]*)\)", error)
-    if lines[0].startswith("failed to fetch") and url:
-        address = re.sub(r"//[^/@]*@|(?<=/t/)[^/]+", lambda match: "//" if match[0].startswith("//") else "***", url[1])
-        reason = lines[-1].partition(" for url")[0]
-        return f"cannot download {address}: {reason}"
     return ": ".join(lines)

@@ -8,11 +8,19 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .supply import Supply
+
+
+def file_name(url: str) -> str:
+    """Return the name of the file at a URL."""
+    return unquote(urlsplit(url).path).rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -26,32 +34,49 @@ class Wheel:
     direct: bool  # fetched from its URL, not looked up in an index
 
     @property
-    def requirement(self) -> str:
-        """The line of a requirements file that allows this file only."""
-        what = f"{self.name} @ {self.url}" if self.direct else f"{self.name}=={self.version}"
+    def file_name(self) -> str:
+        """The file's name: it says what the file fits."""
+        return file_name(self.url)
+
+    def requirement(self, *, from_folder: bool) -> str:
+        """Return the line of a requirements file that allows this file only."""
+        direct = self.direct and not from_folder
+        what = f"{self.name} @ {self.url}" if direct else f"{self.name}=={self.version}"
         return f"{what} --hash=sha256:{self.sha256}"
 
 
 def install(
-    wheels: Sequence[Wheel], options: Sequence[str], generation: Path, lib: Path, base: Path, progress: Progress
+    wheels: Sequence[Wheel],
+    options: Sequence[str],
+    generation: Path,
+    lib: Path,
+    base: Path,
+    supply: Supply,
+    progress: Progress,
 ) -> None:
     """Install wheels with the environment's own pip, or with Miniconda's when it has none.
 
     Args:
         wheels: What to install.
-        options: Lines for the requirements file that say where from; pip's own settings hold for the rest.
+        options: Lines for the requirements file that say where from; pip's own settings hold for the rest. When the
+            controller has the files, neither counts.
         generation: Where to.
         lib: Its `lib/python3.N`.
         base: The Miniconda prefix.
+        supply: Where files come from that no index is asked for.
         progress: Gets one step a wheel.
 
     Raises:
         Failure: pip failed, with its reason; or what it leaves does not fit together.
     """
+    folder = _fetched(wheels, supply)
+    if folder:
+        options = ["--no-index", f"--find-links {folder.as_uri()}"]
     requirements = generation / ".requirements.txt"  # a file, because an index's URL may hold a password
     descriptor = os.open(requirements, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in (*options, *(wheel.requirement for wheel in wheels)))
+        lines = (wheel.requirement(from_folder=folder is not None) for wheel in wheels)
+        file.writelines(f"{line}\n" for line in (*options, *lines))
     command = [
         *_pip(generation, lib, base), "install", "--no-deps", "--require-hashes", "--no-compile", "--no-input",
         "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar=off", "-r", str(requirements),
@@ -59,7 +84,8 @@ def install(
     output: list[str] = []
     with subprocess.Popen(
         command, cwd=generation, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", env=_environment(),
+        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
+        env=_environment() | ({"PIP_CONFIG_FILE": os.devnull} if folder else {}),
     ) as pip:  # fmt: skip
         assert pip.stdout
         for line in pip.stdout:
@@ -69,6 +95,18 @@ def install(
     requirements.unlink()
     if pip.returncode:
         raise Failure(f"pip: {_reason(output)}")
+
+
+def _fetched(wheels: Sequence[Wheel], supply: Supply) -> Path | None:
+    """Fetch all files from the controller into one folder, under their names; None: they come from an index."""
+    if supply.offered is None:
+        return None
+    folder = supply.downloader.folder / "wheels"
+    folder.mkdir(exist_ok=True)
+    for wheel, path in zip(wheels, supply.get_all([supply.wheel(each) for each in wheels]), strict=True):
+        (folder / wheel.file_name).unlink(missing_ok=True)
+        (folder / wheel.file_name).hardlink_to(path)
+    return folder
 
 
 def check(wheels: Sequence[Wheel], generation: Path, lib: Path, base: Path) -> None:

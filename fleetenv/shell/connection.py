@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from fleetenv.remote import Completed, Step
+from fleetenv.remote import Completed, Run, Step
 from fleetenv.shell.answer import Progress
 from fleetenv.shell.become import Become
 from fleetenv.shell.settings import Settings
+
+if TYPE_CHECKING:
+    from fleetenv.shell.files import Files
 
 
 class Connection(ABC):
@@ -24,6 +27,7 @@ class Connection(ABC):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.round_trips = 0
+        self._files: Files | None = None  # what steps may fetch from here, once one may
 
     async def __aenter__(self) -> Connection:
         return self
@@ -43,7 +47,6 @@ class Connection(ABC):
     def bytes_sent(self) -> int:
         """Bytes of messages and files that were sent so far, ssh's own not counted."""
 
-    @abstractmethod
     async def talk(
         self,
         steps: Sequence[Step],
@@ -69,9 +72,43 @@ class Connection(ABC):
             Unreachable: the connection was lost.
         """
 
-    @abstractmethod
+        async def carry_out(steps: Sequence[Step]) -> list[Completed]:
+            return await self._talk(steps, become, progress, timeout)
+
+        if not any(isinstance(step, Run) and step.offers for step in steps):
+            return await carry_out(steps)
+        if self._files is None:
+            from fleetenv.shell.files import Files
+
+            self._files = await Files.reachable(self.forward)
+        return await self._files.offered(steps, carry_out)
+
     async def close(self) -> None:
         """End the shells and the connection, and what a step that was given up has left running on the host."""
+        if self._files:
+            self._files.close()
+        await self._close()
+
+    @abstractmethod
+    async def forward(self, port: int) -> int | None:
+        """Let programs on the host reach a port of this machine's loopback, until the connection is closed.
+
+        Returns:
+            The port of the host's loopback that leads there; None: the host does not permit it.
+
+        Raises:
+            Unreachable: the connection was lost.
+        """
+
+    @abstractmethod
+    async def _talk(
+        self, steps: Sequence[Step], become: Become | None, progress: Progress | None, timeout: float | None
+    ) -> list[Completed]:
+        """As [`talk`][], of steps that offer nothing."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """As [`close`][]."""
 
 
 Connect: TypeAlias = Callable[[Settings], Awaitable[Connection]]

@@ -74,13 +74,15 @@ class DirectConnection(Connection):
         """See [`Connection`][fleetenv.shell.connection.Connection]."""
         return self._sent + sum(shell.sent for shell in self._shells.values())
 
-    async def talk(
-        self,
-        steps: Sequence[Step],
-        *,
-        become: Become | None = None,
-        progress: Progress | None = None,
-        timeout: float | None = None,
+    async def forward(self, port: int) -> int | None:
+        """See [`Connection`][fleetenv.shell.connection.Connection]."""
+        try:
+            return await self._transport.forward(port)
+        except ConnectionCut as cut:
+            raise Unreachable(f"the connection was lost: {cut}") from cut
+
+    async def _talk(
+        self, steps: Sequence[Step], become: Become | None, progress: Progress | None, timeout: float | None
     ) -> list[Completed]:
         """See [`Connection`][fleetenv.shell.connection.Connection]."""
         async with self._turn:
@@ -145,7 +147,7 @@ class DirectConnection(Connection):
         self._shells[become] = shell
         return shell
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         """See [`Connection`][fleetenv.shell.connection.Connection]."""
         for become, shell in list(self._shells.items()):
             if shell.busy:

@@ -14,7 +14,7 @@ from fleetenv.errors import InputError, Unreachable
 from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
 from fleetenv.shell.login import Login, reason
-from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, WRITE_SIZE, ConnectionCut, Transport
+from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, LOOPBACK, WRITE_SIZE, ConnectionCut, Transport
 
 if TYPE_CHECKING:
     from fleetenv.shell.keys import KeyRing
@@ -127,6 +127,15 @@ class _Transport:
         except (asyncssh.Error, OSError) as error:
             raise ConnectionCut(reason(error)) from error
         return _Channel(channel, cast(_Session, session))
+
+    async def forward(self, port: int) -> int | None:
+        try:
+            listener = await self.connection.forward_remote_port(LOOPBACK, 0, LOOPBACK, port)
+        except asyncssh.ChannelListenError:
+            return None
+        except (asyncssh.Error, OSError) as error:
+            raise ConnectionCut(reason(error)) from error
+        return listener.get_port()
 
     async def close(self) -> None:
         self.connection.close()

@@ -20,7 +20,7 @@ import paramiko
 from fleetenv.errors import FleetenvError, Unreachable
 from fleetenv.shell.known_hosts import SYSTEM_FILES, KnownHosts
 from fleetenv.shell.ssh_config import config_file, host_key_checking, read_ssh_config
-from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, ConnectionCut, Transport
+from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, LOOPBACK, ConnectionCut, Transport
 
 if TYPE_CHECKING:
     from fleetenv.shell.keys import KeyRing
@@ -131,6 +131,19 @@ class _Transport:
             raise ConnectionCut(str(error) or "the host closed it") from error
         return channel
 
+    async def forward(self, port: int) -> int | None:
+        return await _in_thread(self._forward, port)
+
+    def _forward(self, port: int) -> int | None:
+        try:
+            return self._client.request_port_forward(LOOPBACK, 0, partial(_carry, port))
+        except paramiko.SSHException as error:
+            if self._client.is_active():
+                return None
+            raise ConnectionCut(str(error) or "the host closed it") from error
+        except (OSError, EOFError) as error:
+            raise ConnectionCut(str(error) or "the host closed it") from error
+
     async def close(self) -> None:
         if self._keepalive:
             self._keepalive.cancel()
@@ -140,6 +153,28 @@ class _Transport:
     @property
     def user(self) -> str:
         return str(self._connections[-1].user)
+
+
+def _carry(port: int, channel: paramiko.Channel, origin: tuple[str, int], server: tuple[str, int]) -> None:
+    """Join what came in on a forwarded port with a port of this machine; called in paramiko's own thread."""
+    threading.Thread(target=_join, args=(channel, port), daemon=True).start()
+
+
+def _join(channel: paramiko.Channel, port: int) -> None:
+    """Carry bytes both ways until this machine's side has ended: a client's question is long over then."""
+    with (
+        contextlib.closing(channel),
+        contextlib.suppress(OSError, EOFError),
+        socket.create_connection((LOOPBACK, port)) as here,
+    ):
+        threading.Thread(target=_pump, args=(channel, here), daemon=True).start()
+        _pump(here, channel)
+
+
+def _pump(source: socket.socket | paramiko.Channel, target: socket.socket | paramiko.Channel) -> None:
+    with contextlib.suppress(OSError, EOFError):
+        while data := source.recv(_READ_SIZE):
+            target.sendall(data)
 
 
 class _Policy(paramiko.MissingHostKeyPolicy):

@@ -88,6 +88,9 @@ class _Transport:
         self._channels.append(channel)
         return channel
 
+    async def forward(self, port: int) -> int:
+        return port
+
     async def close(self) -> None:
         for channel in self._channels:
             await channel.end()

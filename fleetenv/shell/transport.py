@@ -10,9 +10,11 @@ WRITE_SIZE = 256 * 1024
 BACKLOG = 1024 * 1024
 """Bytes that a channel holds for a reader; then the host has to wait."""
 
-
 ALIVE_QUESTIONS = 3
 """How often a silent host is asked whether it is there, until it counts as lost."""
+
+LOOPBACK = "127.0.0.1"
+"""Where forwarded ports are, on both sides: others than programs of the machine do not reach them."""
 
 
 class ConnectionCut(Exception):
@@ -49,6 +51,16 @@ class Transport(Protocol):
         Raises:
             ConnectionCut: the connection broke.
             Unreachable: the host lets no (more) command be started.
+        """
+
+    async def forward(self, port: int) -> int | None:
+        """Let the host's loopback lead to a port of this machine's, as long as the connection lasts.
+
+        Returns:
+            The port there; None: the host does not permit it.
+
+        Raises:
+            ConnectionCut: the connection broke.
         """
 
     async def close(self) -> None:

@@ -40,6 +40,14 @@ class Talk(Struct, frozen=True):
     tells: bool  # whether progress is to be told
 
 
+class Forward(Struct, frozen=True):
+    """Let a connection's host reach a port of this machine."""
+
+    call: int
+    connection: int
+    port: int
+
+
 class Close(Struct, frozen=True):
     """Close a connection."""
 
@@ -53,7 +61,10 @@ class Cancel(Struct, frozen=True):
     call: int
 
 
-Request: TypeAlias = Open | Talk | Close | Cancel
+Order: TypeAlias = Open | Talk | Forward | Close
+"""A request that has an answer."""
+
+Request: TypeAlias = Order | Cancel
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True):
@@ -70,6 +81,7 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     user: str  # who is logged in
     results: list[Completed]
     counts: Counts
+    port: int | None = None  # of a `Forward`: on the host
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):

@@ -24,7 +24,9 @@ from fleetenv.shell.wire import (
     Counts,
     Done,
     Failed,
+    Forward,
     Open,
+    Order,
     Talk,
     Told,
     Wire,
@@ -90,7 +92,7 @@ def _end() -> None:
 class _Call(Struct, frozen=True):
     """A request that is being carried out."""
 
-    request: Open | Talk | Close
+    request: Order
     task: asyncio.Task[None]
 
 
@@ -113,13 +115,14 @@ class _Worker:
         elif request.call in self._connections:  # it was opened before the controller's word came
             self._begin(Close(request.call, request.call))
 
-    def _begin(self, request: Open | Talk | Close) -> None:
+    def _begin(self, request: Order) -> None:
         self._calls[request.call] = _Call(request, asyncio.create_task(self._answer(request)))
 
-    async def _answer(self, request: Open | Talk | Close) -> None:
+    async def _answer(self, request: Order) -> None:
         call = request.call
         connection = None if isinstance(request, Open) else self._connections.get(request.connection)
         results: list[Completed] = []
+        port = None
         answer: Answer
         try:
             if isinstance(request, Open):
@@ -132,9 +135,11 @@ class _Worker:
                 raise LookupError(f"there is no connection {request.connection}")
             elif isinstance(request, Talk):
                 results = await self._talk(connection, request)
+            elif isinstance(request, Forward):
+                port = await connection.forward(request.port)
             else:
                 await self._close(connection, request)
-            answer = Done(call, connection.user, results, _counts(connection))
+            answer = Done(call, connection.user, results, _counts(connection), port)
         except Exception as error:
             answer = Failed.of(call, error, _counts(connection))
         finally:

@@ -20,12 +20,10 @@ from fleetenv.shell.answer import Progress
 from fleetenv.shell.keys import AskPassphrase
 from fleetenv.shell.wire import (
     Cancel,
-    Close,
     Counts,
     Done,
     Failed,
-    Open,
-    Talk,
+    Order,
     Told,
     Wire,
     decode_answer,
@@ -80,7 +78,7 @@ class WorkerProcess:
 
     async def call(
         self,
-        request: Callable[[int], Open | Talk | Close],
+        request: Callable[[int], Order],
         progress: Progress | None = None,
         counted: Callable[[Counts], None] | None = None,
     ) -> Done:

@@ -23,7 +23,7 @@ from fleetenv.shell.connection import Connection
 from fleetenv.shell.keys import AskPassphrase
 from fleetenv.shell.settings import Settings
 from fleetenv.shell.ssh_config import proxy_jump
-from fleetenv.shell.wire import Close, Counts, Done, Open, Talk
+from fleetenv.shell.wire import Close, Counts, Done, Forward, Open, Talk
 from fleetenv.shell.worker import ENDINGS, work
 from fleetenv.shell.worker_process import Passphrases, WorkerProcess
 
@@ -126,13 +126,12 @@ class WorkerConnection(Connection):
         """See [`Connection`][fleetenv.shell.connection.Connection]."""
         return self._bytes_sent
 
-    async def talk(
-        self,
-        steps: Sequence[Step],
-        *,
-        become: Become | None = None,
-        progress: Progress | None = None,
-        timeout: float | None = None,
+    async def forward(self, port: int) -> int | None:
+        """See [`Connection`][fleetenv.shell.connection.Connection]."""
+        return (await self._process.call(lambda call: Forward(call, self._number, port))).port
+
+    async def _talk(
+        self, steps: Sequence[Step], become: Become | None, progress: Progress | None, timeout: float | None
     ) -> list[Completed]:
         """See [`Connection`][fleetenv.shell.connection.Connection]."""
         done = await self._process.call(
@@ -142,7 +141,7 @@ class WorkerConnection(Connection):
         )
         return done.results
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         """See [`Connection`][fleetenv.shell.connection.Connection]."""
         with suppress(Unreachable):  # what its worker held has ended with it
             await self._process.call(lambda call: Close(call, self._number), counted=self._count)

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fleetenv.conda.environment import EnvironmentState
-from fleetenv.conda.inquiry import CLEANING, LISTING, ROLLBACK, VERIFICATION, Inquiry
 from fleetenv.errors import TaskFailed
 from fleetenv.lab.channel import LabChannel
 from fleetenv.modules.conda_env import CondaEnv, LockedEnv
-from fleetenv.onhost.cleaning import Cleaning
-from fleetenv.onhost.listing import Environment
-from fleetenv.onhost.rollback import Rollback
-from fleetenv.onhost.verification import Verification
 from fleetenv.remote import Completed, Lookup, Run, Send
 from fleetenv.state import Diff, compare
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -62,6 +54,7 @@ class Machine:
     home: Path
     environment: dict[str, str]
     said: list[str] = field(default_factory=list)  # progress lines of the last apply
+    notes: list[str] = field(default_factory=list)  # what it found worth telling
 
     def sh(self, script: str, *arguments: str, stdin: bytes = b"") -> Completed:
         done = subprocess.run(
@@ -94,25 +87,6 @@ class Machine:
             assert not rest, rest.differences
         return diff
 
-    def ask(self, inquiry: Inquiry[T], **arguments: object) -> T:
-        """Do as `rollback`, `envs`, `clean` and `verify` do."""
-        step = inquiry.ask(str(self.prefix), **arguments)
-        return inquiry.read(self.sh(step.script, stdin=step.stdin))
-
-    def roll_back(self, name: str = "nlp_train", *, to: str = "", check: bool = False, run: str = "") -> Rollback:
-        run = run or secrets.token_hex(4)
-        return self.ask(ROLLBACK, name=name, to=to, check=check, run=run, who="alice@ctl01", wait=10.0)
-
-    def clean(self, *names: str, keep: int = 2, check: bool = False) -> Cleaning:
-        return self.ask(CLEANING, names=names, keep=keep, check=check, who="alice@ctl01", wait=10.0)
-
-    def verify(self, *names: str, deep: bool = False) -> dict[str, Verification]:
-        found = self.ask(VERIFICATION, names=names, deep=deep)
-        return {each.name: each for each in found.environments}
-
-    def environments(self) -> dict[str, Environment]:
-        return {each.name: each for each in self.ask(LISTING).environments}
-
     def take(self, step: Run | Send) -> None:
         if isinstance(step, Send):
             draft = Path(f"{step.path}.part")
@@ -121,6 +95,8 @@ class Machine:
             return
         done = self.sh(step.script, stdin=step.stdin)
         lines = done.error_text.splitlines()
+        told = [line for line in done.text.splitlines() if line.startswith("fleetenv-note ")]
+        self.notes = [line.removeprefix("fleetenv-note ") for line in told]
         self.said = [line for line in lines if line.startswith("fleetenv-progress ")]
         if done.status:
             raise TaskFailed("\n".join(line for line in lines if line not in self.said))

@@ -1,0 +1,92 @@
+"""The one mirror that py-rattler is given: this process, on the host's own loopback.
+
+py-rattler decides which packages are lacking, and asks for those; each is fetched as fleetenv fetches files, with
+resuming and several sources, and handed over when it is whole and right.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from .report import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+_AT_ONCE = 8  # transfers; the others wait
+
+
+class LocalMirror:
+    """A server on loopback, for the process that is forked between its making and its start.
+
+    Args:
+        files: What may be asked for: path, and what fetches the file.
+    """
+
+    def __init__(self, files: Mapping[str, Callable[[], Path]]) -> None:
+        self.failures: dict[str, Failure] = {}  # by path
+        self.error: OSError | None = None  # that ended it all: a full disk
+        secret = secrets.token_urlsafe(16)  # other users of the host know the port, but not this
+        self._files = {f"/{secret}/{unquote(path)}": fetch for path, fetch in files.items()}
+        self._thread: threading.Thread | None = None
+        self._free = threading.Semaphore(_AT_ONCE)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(), bind_and_activate=True)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/{secret}/"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Let this process, a fork, hold nothing of it: what asks a server that was killed is then told so at once."""
+        self._server.server_close()
+
+    def close(self) -> None:
+        """Answer no more."""
+        if self._thread:
+            self._server.shutdown()
+        self._server.server_close()
+
+    def _fetch(self, path: str) -> Path | None:
+        fetch = self._files.get(path)
+        if fetch is None or path in self.failures:
+            return None
+        try:
+            with self._free:
+                return fetch()
+        except Failure as failure:
+            self.failures[path] = failure
+        except OSError as error:
+            self.error = self.error or error
+        return None
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        mirror = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                path = mirror._fetch(unquote(self.path))
+                if path is None:
+                    self.send_error(404)  # py-rattler does not ask again
+                    return
+                with path.open("rb") as file:
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
+                    self.end_headers()
+                    self.connection.sendfile(file)
+
+            def log_message(self, format: str, *words: object) -> None:  # noqa: A002  # its own name
+                pass
+
+        return Handler

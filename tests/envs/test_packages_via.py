@@ -1,0 +1,156 @@
+"""`packages_via: controller`: hosts with no route but SSH get environments, and each package is downloaded once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetenv.conda.lock import read_lock
+from fleetenv.conda.relock import Wishes, relock
+from fleetenv.conda.spec import read_spec
+from fleetenv.errors import InputError
+from fleetenv.lab.namespaces import Account
+from fleetenv.remote import Run
+
+from .machine import Machine, Project
+from .wayward import Wayward, serving
+
+PLAYBOOK = """\
+- hosts: all
+  gather_facts: false
+  become: true
+  tasks:
+    - miniconda: {{prefix: /opt/miniconda3, installer: {installer}}}
+    - conda_env:
+        spec: "{{{{ item }}}}.yml"
+        prefix: /opt/miniconda3
+        packages_via: controller
+        mirrors: ["{mirror}"]
+      loop: [nlp_train, cv_detect]
+"""
+
+
+@contextmanager
+def site_of(project: Project, folder: Path) -> Iterator[Wayward]:
+    """A mirror of a conda-forge that is the lab's channel, on this machine's loopback."""
+    (folder / "site" / "anaconda" / "cloud").mkdir(parents=True)
+    (folder / "site" / "anaconda" / "cloud" / "conda-forge").symlink_to(project.channel.path)
+    with serving(folder / "site") as site:
+        yield site
+
+
+def forge(project: Project, site: Wayward, name: str, *packages: str, pip: tuple[str, ...] = ()) -> Path:
+    """Lock a spec of conda-forge, which the site has, and of the lab's index of wheels, which it has too."""
+    path = project.spec(*packages, name=name, pip=pip)
+    path.write_text(path.read_text().replace(project.channel.url, "conda-forge"))
+    relock(read_spec(path), Wishes(mirror=f"{site.url}/anaconda", pip_index=project.channel.simple))
+    return path.with_suffix(".lock")
+
+
+@pytest.mark.root
+@pytest.mark.sshd
+def test_hosts_with_no_route_but_ssh_get_their_environments_and_packages_are_downloaded_once(
+    namespace_fleet: Any, project: Project, miniconda: Path, fleetenv_cli: Any, tmp_path: Path
+) -> None:
+    fleet = namespace_fleet(3, account=Account("ops", sudo="nopasswd"))
+    *_, strict = fleet.hosts
+    strict.must_run("echo 'AllowTcpForwarding no' >>/etc/ssh/sshd_config")
+    strict.kill_sshd()
+    strict.start_sshd()
+    (tmp_path / "more.yml").write_text("all: {hosts: {gpu02: {ansible_connection: paramiko}}}\n")
+    with site_of(project, tmp_path) as site:  # on this machine's loopback, where no host comes
+        locks = [
+            forge(project, site, "nlp_train", "fleet-text", "pip", pip=("fleet-plots",)),
+            forge(project, site, "cv_detect", "fleet-data"),
+        ]
+        site.asked.clear()
+        playbook = project.folder / "site.yml"
+        playbook.write_text(PLAYBOOK.format(installer=miniconda, mirror=f"{site.url}/anaconda"))
+
+        def apply(*words: str) -> dict[str, Any]:
+            sources = ("-i", fleet.inventory, "-i", tmp_path / "more.yml", "--workers", "2")
+            done = fleetenv_cli("apply", playbook, *sources, "--json", "-", *words, env={"XDG_CACHE_HOME": cache})
+            assert done.status == 0, done.stdout + done.stderr
+            hosts: dict[str, Any] = json.loads(done.stdout)["hosts"]
+            return hosts
+
+        cache = str(tmp_path / "cache")
+        assert {host["changed"] for host in apply().values()} == {2}
+        locked = [package for lock in locks for package in read_lock(lock).platforms[project.channel.subdir].conda]
+        lacking = [each for each in locked if each.name.startswith("fleet-")]  # Miniconda has brought the others along
+        wanted = {f"/anaconda/cloud/conda-forge/{'/'.join(each.url.split('/')[-2:])}" for each in lacking}
+        assert Counter(path for path, _ in site.asked) == Counter(wanted)
+        assert {host["changed"] for host in apply().values()} == {0}
+
+        for host in fleet.hosts:
+            say = "import fleet_text, fleet_plots; print(fleet_text.__version__)"
+            assert host.must_run(f"/opt/miniconda3/envs/nlp_train/bin/python -c '{say}'") == "1.0\n", host.name
+            record = json.loads(host.must_run("cat /opt/miniconda3/envs/nlp_train/conda-meta/fleet-text-*.json"))
+            assert record["url"].startswith("https://conda.anaconda.org/conda-forge/noarch/fleet-text")
+            frozen = host.must_run("/opt/miniconda3/envs/nlp_train/bin/python -m pip freeze")
+            assert "fleet-plots==1.0" in frozen.splitlines()
+            assert host.must_run("ls -A /opt/miniconda3/pkgs | grep -c '^[.]fleetenv'; :") == "0\n"
+
+        site.asked.clear()
+        damage = "echo damaged >>$(echo /opt/miniconda3/pkgs/fleet-text-*/site-packages/fleet_text/__init__.py)"
+        strict.must_run(damage)
+        fleet["gpu01"].must_run(damage)
+        mended = apply()
+        assert {name for name, host in mended.items() if host["changed"]} == {"gpu01", strict.name}
+        assert site.asked == []  # the controller has it
+
+
+def test_a_host_whose_server_forwards_nothing(
+    embedded_fleet: Any, project: Project, miniconda: Path, fleetenv_cli: Any, tmp_path: Path
+) -> None:
+    fleet = embedded_fleet(1)
+    prefix = fleet.hosts[0].variables["lab_root"] + "/miniconda3"
+    fleet.hosts[0].run(f"sh {miniconda} -b -p {prefix}")
+    playbook = project.folder / "site.yml"
+
+    def apply(mirror: str = "official") -> Any:
+        task = f"spec: nlp_train.yml, prefix: {prefix}, packages_via: controller, mirrors: ['{mirror}']"
+        playbook.write_text(f"- {{hosts: all, gather_facts: false, tasks: [{{conda_env: {{{task}}}}}]}}\n")
+        return fleetenv_cli("apply", playbook, "-i", fleet.inventory, env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
+
+    with site_of(project, tmp_path) as site:
+        forge(project, site, "nlp_train", "fleet-text")
+    told = apply(f"{site.url}/anaconda")  # it is down
+    assert told.status == 2
+    assert f"cannot download {site.url}/anaconda/cloud/conda-forge/" in told.stdout
+    assert "Connection refused" in told.stdout
+    assert not list(Path(prefix).glob("envs/.fleetenv/nlp_train/*"))
+
+    project.lock("fleet-text", "pip", pip=("fleet-plots",))  # a channel and wheels in folders of the controller
+    done = apply()
+    assert done.status == 0, done.stdout + done.stderr
+    (record,) = Path(prefix, "envs", "nlp_train", "conda-meta").glob("fleet-text-*.json")
+    assert json.loads(record.read_text())["url"].startswith(f"{project.channel.url}/noarch/fleet-text-")
+    assert apply().stdout.count("changed: ") == 0
+
+
+def test_a_source_distribution_is_refused_before_any_host_is_touched(machine: Machine, project: Project) -> None:
+    project.lock("pip", pip=("fleet-plots",))
+    lock = project.folder / "envs" / "nlp_train.lock"
+    lock.write_text(lock.read_text().replace("fleet_plots-1.0-py3-none-any.whl", "fleet_plots-1.0.tar.gz"))
+    told = r"nlp_train\.yml:\d+:\d+: fleet_plots-1\.0\.tar\.gz has to be built, .*; ask for a version of fleet-plots"
+    with pytest.raises(InputError, match=told):
+        project.task(machine, packages_via="controller")
+
+
+def test_what_is_offered_is_what_the_lock_has_and_nothing_when_the_host_downloads(
+    machine: Machine, project: Project
+) -> None:
+    project.lock("fleet-text", "pip", pip=("fleet-plots",))
+    (locked,) = read_lock(project.folder / "envs" / "nlp_train.lock").platforms.values()
+    for via, hashes in (("host", set()), ("controller", {each.sha256 for each in (*locked.conda, *locked.pip)})):
+        task = project.task(machine, packages_via=via)
+        *_, build = task.converge(machine.diff(task))
+        assert isinstance(build, Run)
+        assert {offer.sha256 for offer in build.offers} == hashes
