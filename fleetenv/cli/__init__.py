@@ -22,6 +22,8 @@ COMMANDS = {
     "lock": "solve an environment.yml once, into exact packages for every host",
     "outdated": "show what newer versions locks could have",
     "lint": "find what specs should say otherwise",
+    "adopt": "write spec and lock of an environment that exists already on a host",
+    "export": "write an environment as a Dockerfile, a CI job, an explicit list, ...",
     "inventory": "show the inventory as fleetenv understands it (as ansible-inventory does)",
     "ping": "check that hosts can be reached and logged in to",
     "run": "run one command on many hosts",

@@ -116,6 +116,15 @@ def read_settings(options: argparse.Namespace, pattern: str) -> list[Settings]:
     Raises:
         InputError: no host matches, or a host's connection variables cannot be used.
     """
+    return [settings for settings, _ in read_hosts(options, pattern)]
+
+
+def read_hosts(options: argparse.Namespace, pattern: str) -> list[tuple[Settings, Mapping[str, Value]]]:
+    """Read how to reach each host that a pattern names, and its variables, rendered when they are read.
+
+    Raises:
+        InputError: as for [`read_settings`][].
+    """
     from fleetenv.playbook import FleetVariables, Templates
     from fleetenv.shell import Settings
 
@@ -127,7 +136,7 @@ def read_settings(options: argparse.Namespace, pattern: str) -> list[Settings]:
     fleet = FleetVariables(inventory, Templates(), extra=read_extra_variables(options))
     Settings.from_variables(hosts[0].name, fleet[hosts[0].name])  # before any password is asked for
     defaults = read_defaults(options)
-    return [Settings.from_variables(host.name, fleet[host.name], defaults) for host in hosts]
+    return [(Settings.from_variables(host.name, fleet[host.name], defaults), fleet[host.name]) for host in hosts]
 
 
 @contextmanager

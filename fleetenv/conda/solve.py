@@ -14,7 +14,7 @@ from fleetenv.conda.spec import Requirement, Spec
 from fleetenv.errors import InputError, Location
 
 if TYPE_CHECKING:
-    from rattler import Gateway, GenericVirtualPackage, RepoDataRecord
+    from rattler import Gateway, GenericVirtualPackage, MatchSpec, RepoDataRecord
 
 DEFAULT_PLATFORM = "linux-64"
 DEFAULT_GLIBC = "2.28"  # Debian 10, RHEL 8, Ubuntu 20.04 and all after them
@@ -104,18 +104,17 @@ def _at(spec: Spec, error: ChannelsUnreadable) -> ChannelsUnreadable:
     return ChannelsUnreadable(error.message, location=spec.location, hint=error.hint)
 
 
-def _match_spec(requirement: Requirement, sources: Sources) -> str:
+def _match_spec(requirement: Requirement, sources: Sources) -> MatchSpec:
     from rattler import MatchSpec
     from rattler.exceptions import InvalidMatchSpecError
 
+    channel = f"{sources.named[requirement.channel]}::" if requirement.channel else ""
     try:
-        MatchSpec(requirement.text)
+        return MatchSpec(f"{channel}{requirement.text}")  # as text the solver would refuse name=version=build
     except InvalidMatchSpecError as error:
         raise InputError(
             f"'{requirement}' is not written as conda understands it: {error}", location=requirement.location
         ) from error
-    channel = requirement.channel
-    return f"{sources.named[channel]}::{requirement.text}" if channel else requirement.text
 
 
 def _unsolvable(spec: Spec, target: Target, reason: str) -> InputError:

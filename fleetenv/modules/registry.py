@@ -36,16 +36,19 @@ MODULES: Mapping[str, Entry] = {
     "gpu_driver": Entry("gpu_driver", "GpuDriver"),
     "group": Entry("group", "Group"),
     "include_vars": Entry("include_vars", "IncludeVars", "file"),
+    "jupyter_kernel": Entry("jupyter_kernel", "JupyterKernel"),
     "meta": Entry("meta", "Meta", "action"),
     "miniconda": Entry("miniconda", "Miniconda"),
     "package": Entry("package", "Package"),
     "ping": Entry("ping", "Ping"),
+    "pip_conf": Entry("pip_conf", "PipConf"),
     "set_fact": Entry("set_fact", "SetFact"),
     "setup": Entry("setup", "Setup"),
     "shell": Entry("command", "Shell", "cmd"),
     "stat": Entry("stat", "Stat"),
     "template": Entry("template", "Template"),
     "user": Entry("user", "User"),
+    "virtualenv": Entry("virtualenv", "Virtualenv"),
 }
 """All modules that a task can name, `ansible.builtin.NAME` being the same as `NAME`."""
 
@@ -76,7 +79,7 @@ _NOT_YET: Mapping[str, str] = {
     "mount_facts": "use 'setup'",
     "package_facts": "use 'command: dpkg-query -W' with 'register' and 'changed_when: false'",
     "pause": "use 'until' with 'retries' and 'delay'",
-    "pip": "write the packages into the pip section of an environment for 'conda_env'",
+    "pip": "write the packages into the pip section of an environment for 'conda_env', or use 'virtualenv'",
     "raw": "use 'shell': it needs nothing on the host but sh",
     "reboot": "reboot by hand, then run the playbook again",
     "replace": "use 'template' for the whole file",

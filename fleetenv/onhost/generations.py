@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .processes import users_of
 from .report import Failure
@@ -41,6 +41,7 @@ class Generations:
 
     prefix: Path
     name: str
+    stamp: ClassVar[str] = STAMP
 
     @property
     def link(self) -> Path:
@@ -110,7 +111,7 @@ class Generations:
         """Remove what a builder that was killed left behind."""
         current = self.current()
         for path in self.folder.iterdir():
-            whole = path.name.endswith(_BY_HAND) or (path / STAMP).is_file()
+            whole = path.name.endswith(_BY_HAND) or (path / self.stamp).is_file()
             if path.is_symlink() or path.name.startswith(".") or not (whole or path == current):
                 remove(path)
 

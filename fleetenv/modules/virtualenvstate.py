@@ -1,0 +1,149 @@
+"""What is seen of a virtualenv on a host, asked for all of a host's virtualenvs at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from msgspec import UNSET, UnsetType
+
+from fleetenv.conda.spec import normalized
+from fleetenv.remote import Completed
+from fleetenv.state import State
+
+# A subject is PATH|PYTHON: the virtualenv, and the interpreter beneath it. 'cd -P' leads through the environment's link
+# to the generation that is current now.
+SCRIPT = r"""
+export LC_ALL=C
+for subject do
+  path=${subject%%|*}; python=${subject#*|}
+  case $path in '~/'*) path=$HOME/${path#??};; esac
+  printf 'subject\0%s\0path\0%s\0' "$subject" "$path"
+  if [ -n "$python" ] && [ -x "$python" ]; then
+    folder=$(cd -P -- "${python%/*}" && pwd) &&
+      python=$folder/${python##*/} &&
+      version=$("$python" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null </dev/null) &&
+      printf 'interpreter\0%s\0version\0%s\0' "$python" "$version"
+  fi
+  for tool in "${path%/*}"/.fleetenv/builder-*; do printf 'tool\0%s\0' "${tool##*/}"; done
+  if [ -L "$path" ]; then printf 'link\0%s\0' "$(readlink -- "$path")"; fi
+  if [ -e "$path" ] || [ -L "$path" ]; then printf 'present\0%s\0' "$path"; fi
+  if [ -f "$path/pyvenv.cfg" ]; then
+    printf 'owner\0%s\0' "$(stat -c '%U %u %G %g' -- "$path/pyvenv.cfg")"
+    printf 'cfg\0%s\0' "$(head -c 4096 -- "$path/pyvenv.cfg")"
+    if [ -f "$path/fleetenv.json" ]; then printf 'mark\0%s\0' "$(head -c 1048576 -- "$path/fleetenv.json")"; fi
+    if [ -x "$path/bin/python" ]; then printf 'works\0%s\0' "$path"; fi
+    for package in "$path"/lib/python3*/site-packages/*.dist-info; do printf 'package\0%s\0' "${package##*/}"; done
+  fi
+done
+"""
+
+
+class VirtualenvState(State, frozen=True, kw_only=True):
+    """A virtualenv, and (never compared) what is around it."""
+
+    alike: ClassVar[frozenset[str]] = frozenset({"packages", "python"})
+
+    present: bool
+    managed: bool | UnsetType = UNSET
+    """Whether it is a link to one of fleetenv's finished generations."""
+    works: bool | UnsetType = UNSET
+    """Whether the interpreter beneath it is there."""
+    base: str | UnsetType = UNSET
+    """The folder of the interpreter that it was made with: of one generation of an environment."""
+    python: str | UnsetType = UNSET
+    """That interpreter's version: 3.11."""
+    requirements: str | UnsetType = UNSET
+    """The beginning of the digest of the requirements that it was built from."""
+    packages: Mapping[str, str] | UnsetType = UNSET
+    """What is installed in it: name -> version."""
+    owner: str | UnsetType = UNSET
+    uid: int | UnsetType = UNSET
+
+    path: str | UnsetType = UNSET
+    """Where it is, `~` expanded."""
+    generation: str | UnsetType | None = UNSET
+    recorded: Mapping[str, str] | UnsetType = UNSET
+    """What was installed when it was built."""
+    interpreter: str | UnsetType | None = UNSET
+    """The interpreter that it would be built with now, in a folder that is no link."""
+    version: str | UnsetType | None = UNSET
+    tools: tuple[str, ...] | UnsetType = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which virtualenv is asked about, as the script takes it."""
+
+    path: str
+    python: str
+
+    def __str__(self) -> str:
+        return f"{self.path}|{self.python}"
+
+
+def parse(completed: Completed) -> dict[str, VirtualenvState]:
+    """Read the script's answer: subject -> state.
+
+    Raises:
+        ValueError: it is no such answer.
+    """
+    words = completed.text.split("\0")
+    if completed.dropped or len(words) % 2 == 0:
+        raise ValueError("the answer about virtualenvs is not understood")
+    answers: dict[str, list[tuple[str, str]]] = {}
+    answer: list[tuple[str, str]] | None = None
+    for key, value in zip(words[0:-1:2], words[1:-1:2], strict=True):
+        if key == "subject":
+            answer = answers[value] = []
+        elif answer is not None:
+            answer.append((key, value))
+    return {subject: _state(answer) for subject, answer in answers.items()}
+
+
+def _state(answer: list[tuple[str, str]]) -> VirtualenvState:
+    told = dict(answer)
+    config: dict[str, str] = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", told.get("cfg", ""), re.MULTILINE))
+    path = told.get("path", "")
+    folder, _, generation = told.get("link", "").rpartition("/")
+    ours = folder.endswith(f"/.fleetenv/{path.rpartition('/')[2]}")
+    requirements, recorded = _mark(told.get("mark", ""))
+    owner, uid = [*told.get("owner", "").split(), "", ""][:2]
+    return VirtualenvState(
+        present="present" in told,
+        managed=ours and "mark" in told,
+        works="works" in told,
+        base=config.get("home", ""),
+        python=".".join(str(config.get("version", config.get("version_info", ""))).split(".")[:2]),
+        requirements=requirements,
+        packages=dict(sorted(_package(value) for key, value in answer if key == "package" and "*" not in value)),
+        owner=owner,
+        uid=int(uid) if uid.isdecimal() else UNSET,
+        path=path,
+        generation=generation if ours else None,
+        recorded=recorded,
+        interpreter=told.get("interpreter"),
+        version=told.get("version"),
+        tools=tuple(value for key, value in answer if key == "tool"),
+    )
+
+
+def _package(folder: str) -> tuple[str, str]:
+    name, _, version = folder.removesuffix(".dist-info").partition("-")
+    return normalized(name), version
+
+
+def _mark(text: str) -> tuple[str, dict[str, str]]:
+    """Read what the builder wrote last: the requirements' digest, and what they came to."""
+    try:
+        mark = json.loads(text)
+    except (ValueError, RecursionError):
+        return "", {}
+    if not isinstance(mark, dict):
+        return "", {}
+    packages = mark.get("packages")
+    recorded = packages.items() if isinstance(packages, dict) else ()
+    return str(mark.get("requirements", ""))[:12], {str(name): str(version) for name, version in recorded}

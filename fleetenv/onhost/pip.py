@@ -1,0 +1,74 @@
+"""Running pip on this host, whatever the user's own settings say about where it installs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .report import Failure, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+
+def install(program: Sequence[str], options: Sequence[str], folder: Path, progress: Progress | None = None) -> None:
+    """Run `pip install`.
+
+    Args:
+        program: How pip is run, for the environment that it is to install into.
+        options: What to install, in pip's words.
+        folder: The working directory.
+        progress: Gets one step a package.
+
+    Raises:
+        Failure: pip failed, with its reason.
+    """
+    command = [
+        *program, "install", "--no-input", "--disable-pip-version-check", "--no-warn-script-location",
+        "--progress-bar=off", *options,
+    ]  # fmt: skip
+    output: list[str] = []
+    with subprocess.Popen(
+        command, cwd=folder, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", env=_environment(),
+    ) as pip:  # fmt: skip
+        assert pip.stdout
+        for line in pip.stdout:
+            output.append(line.strip())
+            if progress and line.startswith("Collecting "):
+                progress.step(line.split()[1])
+    if pip.returncode:
+        raise Failure(f"pip: {_reason(output)}")
+
+
+def check(program: Sequence[str], names: Collection[str], folder: Path) -> None:
+    """See that packages fit together with all else that is installed; what does not concern them does not count.
+
+    Raises:
+        Failure: they do not.
+    """
+    done = subprocess.run(
+        [*program, "check", "--disable-pip-version-check"],
+        cwd=folder, close_fds=False, stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        encoding="utf-8", errors="replace", env=_environment(),
+    )  # fmt: skip
+    for line in done.stdout.splitlines():
+        words = re.split(r"[\s<>=!~\[(]+", line)
+        if not {re.sub(r"[-_.]+", "-", word.strip(",").lower()) for word in words}.isdisjoint(names):
+            raise Failure(f"pip check: {line.strip()}")
+
+
+def _environment() -> dict[str, str]:
+    """The environment, made such that pip installs where it is told to whatever the host's pip.conf says."""
+    away = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
+    kept = {name: value for name, value in os.environ.items() if name not in away}
+    return kept | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+
+
+def _reason(output: list[str]) -> str:
+    errors = [line.removeprefix("ERROR: ") for line in output if line.startswith("ERROR: ")]
+    text = errors[0] if errors else (output[-1] if output else "it failed without a word")
+    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -1,0 +1,226 @@
+"""Builds a virtualenv on this host, as a new generation beside the present one, and switches to it when it works.
+
+FOLDER/NAME                          symbolic link to the current generation: where users find the virtualenv
+FOLDER/.fleetenv/NAME/0003-9f2c41aa  a generation: number, and what the digest of its requirements begins with
+
+It is tied to one generation of the environment beneath it: `bin/python` leads there, whatever is current later. Runs on
+Miniconda's own Python (3.10 or newer); the request comes as JSON on standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import interpreter, pip
+from .generations import Generations, remove
+from .report import Failure, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MARK = "fleetenv.json"
+"""The last file of a build: which requirements, on which interpreter, and what they came to."""
+
+# Python takes the path that it was called by for the virtualenv's, and through the link that would be the link. This
+# makes it the generation, before anything is imported; and keeps a file of it mapped, so that /proc tells who uses it.
+_PIN = '''\
+"""Keep this process in the generation of the virtualenv that it was started in. Written by fleetenv."""
+
+import mmap
+import os
+import sys
+
+_link = sys.prefix
+_generation = os.path.realpath(_link)
+
+
+def _pinned(path):
+    return _generation + path[len(_link) :] if path.startswith(_link + os.sep) else path
+
+
+if _generation != _link:
+    sys.path[:] = [_pinned(path) for path in sys.path]
+    sys.prefix = sys.exec_prefix = _generation
+    sys.executable = _pinned(sys.executable or "")
+try:
+    with open(os.path.join(_generation, "fleetenv.json"), "rb") as _file:
+        _mapped = mmap.mmap(_file.fileno(), 0, access=mmap.ACCESS_READ)
+except (OSError, ValueError):
+    pass  # it is just being built
+'''
+_DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>.+)\.dist-info")
+
+
+@dataclass(frozen=True)
+class Virtualenvs(Generations):
+    """The generations of the virtualenv `name` in the folder `prefix`."""
+
+    stamp = MARK
+
+    @property
+    def link(self) -> Path:
+        """Where users find the virtualenv."""
+        return self.prefix / self.name
+
+    @property
+    def folder(self) -> Path:
+        """Where the generations lie."""
+        return self.prefix / ".fleetenv" / self.name
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be done. Made by fleetenv.modules.virtualenv, sent as JSON."""
+
+    action: str  # build | remove
+    path: str
+    seen: str = ""  # the generation that was current when the controller decided to build
+    keep: int = 2
+    python: str = ""  # the interpreter beneath, in a folder that is no link
+    digest: str = ""
+    requirements: Sequence[str] = ()
+    constraints: Sequence[str] = ()
+    hashed: bool = False
+    system_site_packages: bool = False
+    owner: str = ""
+
+
+def main() -> int:
+    """Do what standard input asks for; one line on standard error when it cannot be done."""
+    os.umask(0o022)  # other users of the host run what is in it
+    try:
+        request = Request(**json.load(sys.stdin))
+    except ValueError:
+        sys.stderr.write("the connection was lost before all of the request had come\n")
+        return 1
+    try:
+        notes = build(request) if request.action == "build" else remove_virtualenv(request)
+    except Failure as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or request.path}: {error.strerror or error}\n")
+        return 1
+    for note in notes:
+        sys.stdout.write(f"{note}\n")
+    return 0
+
+
+def build(request: Request) -> list[str]:
+    """Build a generation and switch to it; returns what is worth telling."""
+    generations = _generations(request)
+    with generations.locked():
+        generations.clean_unfinished()
+        present = generations.current()
+        if present and present.name != request.seen and present.name.endswith(f"-{request.digest[:12]}"):
+            return [f"another fleetenv has built {present.name} meanwhile"]
+        generation = generations.begin(request.digest)
+        try:
+            _fill(request, generation)
+        except BaseException:
+            with suppress(OSError):
+                remove(generation)
+            raise
+        generations.switch(generation)
+        return generations.remove_old(request.keep)
+
+
+def remove_virtualenv(request: Request) -> list[str]:
+    """Remove a virtualenv; returns what is worth telling."""
+    generations = _generations(request)
+    with generations.locked():
+        return generations.remove_all()
+
+
+def _generations(request: Request) -> Virtualenvs:
+    path = Path(request.path)
+    if path.exists() and not path.is_symlink() and not (path / "pyvenv.cfg").is_file():
+        raise Failure(f"{path} is there already, and is no virtualenv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return Virtualenvs(path.parent.resolve(), path.name)  # a generation's own path has no links in it
+
+
+def _fill(request: Request, generation: Path) -> None:
+    """Make the virtualenv, install into it, check it, and mark it finished."""
+    wishes = [line for line in request.requirements if not line.startswith("-")]
+    progress = Progress(len(wishes) + 2)
+    program = _create(request, generation)
+    progress.step("made the virtualenv")
+    site = next(generation.glob("lib/python3*/site-packages"))
+    (site / "_fleetenv_generation.py").write_text(_PIN)
+    (site / "zz-fleetenv.pth").write_text("import _fleetenv_generation\n")  # after those that add to sys.path
+    before = _installed(site)
+    if wishes:
+        _install(request, program, generation, progress)
+    interpreter.check(generation)
+    packages = _installed(site)
+    pip.check(program, packages.keys() - before.keys(), generation)
+    mark = {"base": str(Path(request.python).parent), "requirements": request.digest, "packages": packages}
+    draft = generation / f".{MARK}"
+    draft.write_text(json.dumps(mark, indent=1, sort_keys=True))
+    if request.owner:
+        owner = request.owner if ":" in request.owner else f"{request.owner}:"  # with that user's own group
+        _run(["chown", "-R", "-h", owner, str(generation)], f"cannot give it to {request.owner}")
+    draft.rename(generation / MARK)
+    progress.step("built")
+
+
+def _create(request: Request, generation: Path) -> list[str]:
+    """Make an empty virtualenv, with pip in it where the interpreter brings one; returns how pip is run for it.
+
+    That is a pip made for this Python: the environment's own, or the one in the interpreter's library; at last
+    Miniconda's, which may be too new for an old Python. `python -m venv` alone would take four times as long.
+    """
+    command = [request.python, "-I", "-m", "venv", "--without-pip", "--prompt", Path(request.path).name]
+    command += ["--system-site-packages"] if request.system_site_packages else []
+    _run([*command, str(generation)], "cannot make a virtualenv")
+    own = str(generation / "bin" / "python")
+    library = Path(request.python).parent.parent / "lib"
+    bundled = next(iter(sorted(library.glob("python3*/ensurepip/_bundled/pip-*.whl"))), None)
+    program = [sys.executable, "-I", "-m", "pip", "--python", own]
+    if any(library.glob("python3*/site-packages/pip/__init__.py")):
+        program[0] = request.python
+    elif bundled:
+        program = [own, str(bundled / "pip")]
+    if bundled:
+        options = ["--no-index", "--no-deps", "--no-compile", "--ignore-installed", str(bundled)]
+        pip.install(program, options, generation)
+    return program
+
+
+def _install(request: Request, program: Sequence[str], generation: Path, progress: Progress) -> None:
+    files = {".requirements.txt": request.requirements, ".constraints.txt": request.constraints}
+    for name, lines in files.items():  # files, because an index's URL may hold a password
+        descriptor = os.open(generation / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    options = ["--require-hashes"] if request.hashed else []
+    for option, name in (("-c", ".constraints.txt"), ("-r", ".requirements.txt")):
+        options += [option, str(generation / name)] if files[name] else []
+    pip.install(program, options, generation, progress)
+    for name in files:
+        (generation / name).unlink()
+
+
+def _installed(site: Path) -> dict[str, str]:
+    """Name what is installed, as `fleetenv.modules.virtualenv` sees it: by the names of folders."""
+    matches = (_DIST_INFO.fullmatch(path.name) for path in site.iterdir())
+    return {re.sub(r"[-_.]+", "-", match["name"]).lower(): match["version"] for match in matches if match}
+
+
+def _run(command: list[str], failing: str) -> None:
+    done = subprocess.run(
+        command, capture_output=True, check=False, close_fds=False, encoding="utf-8", errors="replace",
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        raise Failure(f"{failing}: {said}")
