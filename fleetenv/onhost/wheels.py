@@ -1,4 +1,4 @@
-"""Installing the pip part of a generation: exactly the locked files, by their hashes."""
+"""Installing the pip part of a generation: exactly the locked files and commits, by their hashes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .supply import Supply
 
@@ -25,12 +25,12 @@ def file_name(url: str) -> str:
 
 @dataclass(frozen=True)
 class Wheel:
-    """One locked file of the pip part."""
+    """One locked file of the pip part, or one commit of a git repository, which is built here."""
 
     name: str
     version: str
     url: str
-    sha256: str
+    sha256: str  # empty for a commit: its own hash is in the URL
     direct: bool  # fetched from its URL, not looked up in an index
 
     @property
@@ -42,7 +42,7 @@ class Wheel:
         """Return the line of a requirements file that allows this file only."""
         direct = self.direct and not from_folder
         what = f"{self.name} @ {self.url}" if direct else f"{self.name}=={self.version}"
-        return f"{what} --hash=sha256:{self.sha256}"
+        return f"{what} --hash=sha256:{self.sha256}" if self.sha256 else what
 
 
 def install(
@@ -69,23 +69,35 @@ def install(
     Raises:
         Failure: pip failed, with its reason; or what it leaves does not fit together.
     """
-    folder = _fetched(wheels, supply)
+    files = [wheel for wheel in wheels if wheel.sha256]
+    commits = [wheel.requirement(from_folder=False) for wheel in wheels if not wheel.sha256]
+    folder = _fetched(files, supply)
+    environment = _environment()
     if folder:
         options = ["--no-index", f"--find-links {folder.as_uri()}"]
+        environment["PIP_CONFIG_FILE"] = os.devnull
+    command = [
+        *_pip(generation, lib, base), "install", "--no-deps", "--no-compile", "--no-input",
+        "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar=off",
+    ]  # fmt: skip
+    if files:
+        lines = [*options, *(wheel.requirement(from_folder=folder is not None) for wheel in files)]
+        _install([*command, "--require-hashes"], lines, generation, environment, progress)
+    if commits:  # pip has no hashes for these: with --require-hashes it would refuse them
+        _install(command, [*options, *commits], generation, environment, progress)
+
+
+def _install(
+    command: Sequence[str], lines: Sequence[str], generation: Path, environment: Mapping[str, str], progress: Progress
+) -> None:
     requirements = generation / ".requirements.txt"  # a file, because an index's URL may hold a password
     descriptor = os.open(requirements, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        lines = (wheel.requirement(from_folder=folder is not None) for wheel in wheels)
-        file.writelines(f"{line}\n" for line in (*options, *lines))
-    command = [
-        *_pip(generation, lib, base), "install", "--no-deps", "--require-hashes", "--no-compile", "--no-input",
-        "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar=off", "-r", str(requirements),
-    ]  # fmt: skip
+        file.writelines(f"{line}\n" for line in lines)
     output: list[str] = []
     with subprocess.Popen(
-        command, cwd=generation, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
-        env=_environment() | ({"PIP_CONFIG_FILE": os.devnull} if folder else {}),
+        [*command, "-r", str(requirements)], cwd=generation, close_fds=False, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", env=environment,
     ) as pip:  # fmt: skip
         assert pip.stdout
         for line in pip.stdout:

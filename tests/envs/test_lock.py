@@ -26,7 +26,7 @@ from fleetenv.errors import InputError
 from fleetenv.lab.channel import LabChannel
 from fleetenv.lab.package import Package
 
-from .machine import Project
+from .machine import Machine, Project
 
 
 def lock(project: Project, *packages: str, wishes: Wishes | None = None, **more: Any) -> Path:
@@ -323,7 +323,9 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
-def test_a_commit_of_a_git_repository_is_locked_by_its_hash(project: Project, tmp_path: Path) -> None:
+def test_a_commit_of_a_git_repository_is_locked_and_installed_by_its_hash(
+    machine: Machine, project: Project, tmp_path: Path, web: Any
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "backend.py").write_text(_BACKEND)
@@ -331,13 +333,20 @@ def test_a_commit_of_a_git_repository_is_locked_by_its_hash(project: Project, tm
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     )
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-C", str(source)]
-    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "One"]):
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "One"], ["branch", "one"]):
         subprocess.run([*git, *words], check=True)
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    url = f"git+{source.as_uri()}@{commit}"
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "Two"], check=True)
+    subprocess.run([*git, "update-server-info"], check=True)
+    commit = subprocess.run([*git, "rev-parse", "one"], check=True, capture_output=True, text=True).stdout.strip()
+    url = f"git+{web(source).url('.git')}@{commit}"
     path = project.spec("pip", pip=(f"fleet-commit @ {url}",))
     path.write_text(path.read_text() + "fleetenv: {allow_vcs: true}\n")
     relock(read_spec(path), Wishes(pip_index=project.channel.simple))
     pip = {each.name: each for each in fresh_lock(read_spec(path)).platforms["linux-64"].pip}
     assert set(pip) == {"fleet-commit", "fleet-metrics"}
     assert (pip["fleet-commit"].version, pip["fleet-commit"].url, pip["fleet-commit"].sha256) == ("0.3", url, "")
+    machine.apply(project.task(machine))
+    told = machine.python(
+        "from importlib import metadata as m; print(m.distribution('fleet-commit').read_text('direct_url.json'))"
+    )
+    assert commit in told
