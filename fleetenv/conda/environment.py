@@ -23,9 +23,10 @@ from fleetenv.state import State
 CHANGED = "changed by hand"
 _MOST_FILES = 50  # that are named; a tampered environment may have tens of thousands
 
-# A subject is PREFIX|NAME|DIGESTS|CUDA: of the wanted generation for each platform, and whether to look for a driver
-# unless one of those is current ('nvidia-smi' takes seconds). 'find' looks at times only; a hard link's inode is shared
-# with the package cache, so a file overwritten in one environment is seen in all that have it.
+# A subject is PREFIX|NAME|DIGESTS|CUDA|ACCESS: of the wanted generation for each platform, whether to look for a driver
+# unless one of those is current ('nvidia-smi' takes seconds), and whether owner and mode matter. 'find' looks at times
+# only; a hard link's inode is shared with the package cache, so a file overwritten in one environment is seen in all
+# that have it.
 SCRIPT = r"""
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin:/usr/lib/wsl/lib
@@ -35,7 +36,8 @@ cuda=
 for subject; do
   prefix=${subject%%|*}; rest=${subject#*|}
   name=${rest%%|*}; rest=${rest#*|}
-  digests=${rest%%|*}; driver=${rest#*|}
+  digests=${rest%%|*}; rest=${rest#*|}
+  driver=${rest%%|*}; access=${rest#*|}
   link=$prefix/envs/$name
   echo "environment $subject"
   if [ -x "$prefix/bin/python" ] && [ -f "$prefix/conda-meta/history" ]; then echo "miniconda"; fi
@@ -47,6 +49,7 @@ for subject; do
   target=
   if [ -L "$link" ]; then target=$(readlink "$link"); echo "link $target"; fi
   if [ -e "$link" ] || [ -L "$link" ]; then echo "present"; fi
+  if [ "$access" = yes ] && [ -d "$link/" ]; then stat -c 'access %a %U %G' "$link/"; fi
   if [ -d "$link/conda-meta" ]; then
     grep -sH -e '^  "url": ' -e '^  "sha256": ' "$link"/conda-meta/*.json /dev/null
     grep -slx -e pip -e uv "$link"/lib/python3*/site-packages/*.dist-info/INSTALLER /dev/null
@@ -88,6 +91,11 @@ class EnvironmentState(State, frozen=True, kw_only=True):
     variables: Mapping[str, str] | UnsetType = UNSET
     frozen: bool | UnsetType = UNSET
     """Whether conda refuses to change it (CEP 22)."""
+    owner: str | UnsetType = UNSET
+    """Whose the environment's folder is."""
+    group: str | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
+    """The folder's mode, octal: `0755`."""
     files: Mapping[str, str] | UnsetType = UNSET
     """Files and folders that were changed after the build, and how."""
 
@@ -113,9 +121,11 @@ class Subject:
     name: str
     digests: tuple[str, ...]  # of the wanted generation, for each platform: the last part of its folder's name
     needs_cuda: bool
+    needs_access: bool  # whether owner, group or mode are to be seen
 
     def __str__(self) -> str:
-        return f"{self.prefix}|{self.name}|{','.join(self.digests)}|{'yes' if self.needs_cuda else '-'}"
+        cuda, access = ("yes" if each else "-" for each in (self.needs_cuda, self.needs_access))
+        return f"{self.prefix}|{self.name}|{','.join(self.digests)}|{cuda}|{access}"
 
 
 def conda_text(version: str, build: str, url: str, sha256: str) -> str:
@@ -148,7 +158,7 @@ def parse(completed: Completed) -> dict[str, EnvironmentState]:
         word, _, rest = line.partition(" ")
         if answer is None and word in ("system", "libc"):
             host[word] = rest
-        elif word == "environment" and rest.count("|") == 3:
+        elif word == "environment" and rest.count("|") == 4:
             answer = answers[rest] = _Answer(rest)
         elif answer is not None:
             answer.take(word, rest, line)
@@ -172,6 +182,7 @@ class _Answer:
     variables: dict[str, str] = field(default_factory=dict)
     newer: list[str] = field(default_factory=list)
     smi: str | None = None
+    access: tuple[str, ...] = ()
 
     def take(self, word: str, rest: str, line: str) -> None:
         """Take one line."""
@@ -186,6 +197,8 @@ class _Answer:
                 self.newer.append(rest)
             case "driver":
                 self.smi = rest
+            case "access":
+                self.access = tuple(rest.split(" ", 2))
             case "state":
                 self.variables = _variables(rest)
             case _ if line.endswith("/INSTALLER"):
@@ -204,10 +217,11 @@ class _Answer:
 
     def state(self, *, kernel: str, machine: str, libc: str) -> EnvironmentState:
         """Put it together."""
-        prefix, name, _, _ = self.subject.split("|")
+        prefix, name, *_ = self.subject.split("|")
         generation = self.link.removeprefix(f"{prefix}/envs/.fleetenv/{name}/") if self.link else None
         managed = generation is not None and "/" not in generation and "stamp" in self.marks
         driver, cuda = _driver(self.smi)
+        mode, owner, group = self.access if len(self.access) == 3 else (UNSET, UNSET, UNSET)
         return EnvironmentState(
             present="present" in self.marks,
             managed=managed,
@@ -215,6 +229,9 @@ class _Answer:
             pip=self.pip,
             variables=self.variables,
             frozen="frozen" in self.marks,
+            owner=owner,
+            group=group,
+            mode=mode if isinstance(mode, UnsetType) else mode.zfill(4),
             files=_files(self.newer, f"{prefix}/envs/{name}/"),
             generation=generation,
             miniconda="miniconda" in self.marks,

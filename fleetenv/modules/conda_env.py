@@ -22,6 +22,7 @@ from fleetenv.conda.mirrors import mirror_route
 from fleetenv.conda.relock import Wishes, relocked
 from fleetenv.conda.spec import Spec, read_spec
 from fleetenv.conda.virtual import PLATFORMS, Unmet, mentions, unmet, virtual_packages
+from fleetenv.conda.whoami import whoami
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.gpu.compat import max_cuda, min_driver
 from fleetenv.modules.base import Controller, StateModule
@@ -65,8 +66,14 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
     """The package index for the pip section; otherwise what the spec or the host's pip.conf says."""
     packages_via: Literal["host", "controller"] = "host"
     """Who downloads packages: each host, or the controller for all of them, through the SSH connection."""
-    frozen: bool = True
-    """Whether conda is to refuse changes to the environment by hand (CEP 22)."""
+    frozen: bool | None = None
+    """Whether conda is to refuse changes by hand (CEP 22); otherwise what the spec's `freeze` says, else yes."""
+    check: Literal["sampled", "full"] = "sampled"
+    """Before the switch all files must be there; whether the hashes of some or of all of them are looked at."""
+    verify_timeout: Annotated[float, Meta(gt=0)] = 600
+    """Seconds that each of the spec's `verify` commands may take."""
+    lock_timeout: Annotated[float, Meta(ge=0)] = 1800
+    """Seconds to wait while another fleetenv changes environments of this prefix; then it fails with who does."""
 
     def __post_init__(self) -> None:
         """Refuse what no host could do."""
@@ -148,6 +155,12 @@ class Plan:
         return any(mentions(locked.conda, "__cuda") for locked in platforms)
 
     @cached_property
+    def needs_access(self) -> bool:
+        """Whether owner, group or mode of the environment's folder matter."""
+        settings = self.spec.settings
+        return any((settings.owner, settings.group, settings.mode))
+
+    @cached_property
     def wanted(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]:
         """Conda's and pip's packages as they will be seen, for each platform."""
         platforms = self.lock.platforms.items() if self.lock else ()
@@ -165,7 +178,13 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def observe(self) -> Lookup[EnvironmentState | None]:
         """Return the question, the same for all environments of a host but for its subject."""
         digests = tuple(self.plan.digests.values()) if self.plan else ()
-        subject = Subject(self.prefix, self._title, digests, needs_cuda=self.plan is not None and self.plan.needs_cuda)
+        subject = Subject(
+            prefix=self.prefix,
+            name=self._title,
+            digests=digests,
+            needs_cuda=self.plan is not None and self.plan.needs_cuda,
+            needs_access=self.plan is not None and self.plan.needs_access,
+        )
         return Lookup(SCRIPT, parse, str(subject))
 
     def desired(self, found: EnvironmentState | None) -> EnvironmentState:
@@ -184,13 +203,17 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         self._check_host(locked, found)
         assert self.plan
         packages, pip = self.plan.wanted[locked.platform]
+        settings = self.plan.spec.settings
         return EnvironmentState(
             present=True,
             managed=True,
             packages=packages,
             pip=pip,
             variables=self.plan.spec.variables,
-            frozen=self.frozen,
+            frozen=self._freezes,
+            owner=settings.owner or UNSET,
+            group=settings.group or UNSET,
+            mode=settings.mode.zfill(4) if settings.mode else UNSET,
             files={},
         )
 
@@ -210,7 +233,7 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         yield Run(sh("mkdir", "-p", folder))
         if builder.name not in tools:
             yield Send(builder.data, f"{folder}/{builder.name}", mode=0o644)
-        request = Request("remove", self.prefix, self._title)
+        request = Request("remove", self.prefix, self._title, who=whoami(), lock_timeout=self.lock_timeout)
         offers: tuple[Offer, ...] = ()
         if self.state == "present":
             request = self._request(found)
@@ -239,6 +262,11 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def _title(self) -> str:
         assert self.environment
         return self.environment
+
+    @property
+    def _freezes(self) -> bool:
+        assert self.plan
+        return self.plan.spec.settings.freeze is not False if self.frozen is None else self.frozen
 
     def _locked(self, found: EnvironmentState) -> PlatformLock:
         assert self.plan
@@ -313,5 +341,15 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
             ],
             pip_options=options + ([f"--index-url {self.pip_index}"] if self.pip_index else []),
             variables=spec.variables,
-            frozen=f"fleetenv keeps this environment as {spec.path.name} says: change that file" if self.frozen else "",
+            frozen=f"fleetenv keeps this environment as {spec.path.name} says: change that file"
+            if self._freezes
+            else "",
+            check=self.check,
+            verify=spec.settings.verify,
+            verify_timeout=self.verify_timeout,
+            owner=spec.settings.owner or "",
+            group=spec.settings.group or "",
+            mode=spec.settings.mode or "",
+            who=whoami(),
+            lock_timeout=self.lock_timeout,
         )

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta
 
 from fleetenv.conda.builder import program
 from fleetenv.conda.requirements_file import Requirements, read_requirements
+from fleetenv.conda.whoami import whoami
 from fleetenv.errors import MissingFile, TaskFailed
 from fleetenv.modules.accounts import check_name
 from fleetenv.modules.base import Controller, StateModule
@@ -160,7 +161,7 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
             yield Run(f"umask 022; mkdir -p -- {quoted(folder)}")
             yield Send(builder.data, f"{folder}/{builder.name}", mode=0o644)
         generation = found.generation if isinstance(found.generation, str) else ""
-        request = Request("remove", str(found.path))
+        request = Request("remove", str(found.path), who=whoami())
         if self.state == "present":
             options = [f"--index-url {self.pip_index}"] if self.pip_index else []
             lines = [line for line in self.wishes.lines if not (self.pip_index and _names_index(line))]
@@ -176,6 +177,7 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
                 hashed=self.wishes.hashed,
                 system_site_packages=self.system_site_packages,
                 owner=self.owner or "",
+                who=whoami(),
             )
         command = sh(f"{self.prefix}/bin/python", "-I", "-c", _START)
         yield Run(f"{command} {quoted(f'{folder}/{builder.name}')}", stdin=json.dumps(asdict(request)).encode())

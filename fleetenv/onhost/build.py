@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING
 from fleetenv.conda.mirrors import condarc_channels, route
 from fleetenv.errors import InputError
 
-from . import bytecode, interpreter, wheels
+from . import access, bytecode, contents, interpreter, trial, wheels
 from .arrivals import UNREACHABLE, Wanted, offered
 from .generations import STAMP, Generations, finished, remove
+from .places import register
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class Request:
     pip_options: Sequence[str] = ()
     variables: Mapping[str, str] | None = None
     frozen: str = ""
+    check: str = "sampled"  # whose files' hashes are looked at before the switch: sampled | full
+    verify: Sequence[str] = ()  # commands that must succeed in the new generation before the switch
+    verify_timeout: float = 600.0  # seconds for each
+    owner: str = ""  # of the generation's folders; empty: who builds it
+    group: str = ""
+    mode: str = ""  # of the folders, octal
+    who: str = ""  # user@controller, for whoever has to wait
+    lock_timeout: float = 1800.0  # seconds to wait for another fleetenv
 
 
 def main() -> int:
@@ -91,7 +100,8 @@ def build(request: Request) -> list[str]:
     """Build a generation and switch to it; returns what is worth telling."""
     prefix = Path(request.prefix)
     generations = Generations(prefix, request.name)
-    with generations.locked():
+    wanted = access.known(request.owner, request.group, request.mode)
+    with generations.locked(request.who, f"building {request.name}", request.lock_timeout) as lock:
         generations.clean_unfinished()
         present = generations.current()
         if present and present.name != request.seen and present.name.endswith(f"-{request.digest}"):
@@ -103,26 +113,29 @@ def build(request: Request) -> list[str]:
         generation = generations.begin(request.digest)
         try:
             notes = _fill(request, records, generation)
+            access.give(generation, wanted)
+            _stamp(generation, request.digest)
+            lock.check()
         except BaseException:
             with suppress(OSError):
                 remove(generation)
             raise
         generations.switch(generation)
-        _register(generations.link, registered=True)
+        register(generations.link, registered=True)
         return notes + generations.remove_old(request.keep)
 
 
 def remove_environment(request: Request) -> list[str]:
     """Remove an environment; returns what is worth telling."""
     generations = Generations(Path(request.prefix), request.name)
-    with generations.locked():
+    with generations.locked(request.who, f"removing {request.name}", request.lock_timeout):
         notes = generations.remove_all()
-        _register(generations.link, registered=False)
+        register(generations.link, registered=False)
         return notes
 
 
 def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> list[str]:
-    """Put everything into a generation, check it, and mark it finished."""
+    """Put everything into a generation, and check it."""
     from . import packages  # as above
     from .supply import Supply  # imports all that downloads
 
@@ -151,7 +164,8 @@ def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> 
             wheels.check(pip, generation, lib, prefix)
     _check_records(records, generation)
     _write_settings(request, generation)
-    _stamp(generation, request.digest)
+    notes += contents.check(generation, lib, full=request.check == "full")
+    trial.run(request.verify, generation, request.name, request.variables or {}, request.verify_timeout, progress)
     progress.step("built")
     return notes
 
@@ -170,6 +184,8 @@ def _check_records(records: list[RepoDataRecord], generation: Path) -> None:
 def _write_settings(request: Request, generation: Path) -> None:
     """Write what conda reads beside its records: variables, history, and that only fleetenv changes this."""
     meta = generation / "conda-meta"
+    for record in meta.glob("*.json"):  # py-rattler leaves them readable by their owner alone
+        record.chmod(0o644)
     if request.variables:
         (meta / "state").write_text(json.dumps({"version": 1, "env_vars": dict(request.variables)}, indent=2))
     if request.frozen:
@@ -215,6 +231,8 @@ def use_runtime(request: Request) -> None:
         else:
             _download_runtime(request, draft)
         draft.rename(unpacked)
+    if request.runtime:  # another host that shares this prefix was sent it, too
+        (folder / request.runtime).unlink(missing_ok=True)
     builder = Path(sys.argv[0])
     for old in folder.glob("builder-*"):
         if old.name not in (builder.name, builder.stem):
@@ -256,19 +274,6 @@ def _download_runtime(request: Request, folder: Path) -> None:
     if done.returncode:
         reason = (done.stderr.strip() or "pip failed").splitlines()[-1]
         raise Failure(f"cannot get py-rattler {request.runtime_version} for this architecture with pip: {reason}")
-
-
-def _register(link: Path, *, registered: bool) -> None:
-    """Keep conda's list of environments, ~/.conda/environments.txt; a mere convenience: failures do not count."""
-    listed = Path.home() / ".conda" / "environments.txt"
-    with suppress(OSError):
-        lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-        wanted = [line for line in lines if line != str(link)] + ([str(link)] if registered else [])
-        if wanted != lines:
-            listed.parent.mkdir(exist_ok=True)
-            draft = listed.with_name(f".environments.txt-{os.getpid()}")
-            draft.write_text("".join(f"{line}\n" for line in wanted), encoding="utf-8")
-            draft.replace(listed)
 
 
 def _os_error(error: OSError, request: Request) -> str:

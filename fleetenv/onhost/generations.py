@@ -3,24 +3,21 @@
 PREFIX/envs/NAME                          symbolic link to the current generation
 PREFIX/envs/.fleetenv/NAME/0003-9f2c41aa  a generation: number, and what its lock's digest begins with
 PREFIX/envs/.fleetenv/NAME/0002-by-hand   a plain folder that stood at PREFIX/envs/NAME before
-PREFIX/envs/.fleetenv/lock                held while anything here is changed
+PREFIX/envs/.fleetenv/lock                held while anything here is changed: see lock.py
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import fcntl
 import os
 import shutil
-import sys
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from .processes import users_of
+from .lock import Holder, Lock
+from .processes import Processes, told
 from .report import Failure
 
 if TYPE_CHECKING:
@@ -32,7 +29,6 @@ STAMP = (
 _BY_HAND = "by-hand"
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _AT_FDCWD = -100
-_WAIT = 1800.0  # seconds for another builder to finish
 
 
 @dataclass(frozen=True)
@@ -54,49 +50,50 @@ class Generations:
         return self.prefix / "envs" / ".fleetenv" / self.name
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the prefix's lock; programs started meanwhile share it, so it outlives a builder that is killed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder.parent / "lock").open("a+") as file:
-            self._wait(file.fileno())
-            file.truncate(0)
-            file.write(f"process {os.getpid()}, building {self.name}\n")
-            file.flush()
-            os.set_inheritable(file.fileno(), True)
-            yield
-
-    def _wait(self, descriptor: int) -> None:
-        end = time.monotonic() + _WAIT
-        told = False
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
-            if time.monotonic() > end:
-                raise Failure(f"{self.prefix} is still being changed by another fleetenv ({holder})")
-            if not told:
-                sys.stderr.write(f"fleetenv-progress 0 1 waiting for another fleetenv ({holder})\n")
-                sys.stderr.flush()
-                told = True
-            time.sleep(0.2)  # flock has no timeout of its own
+    def locked(self, who: str, what: str, wait: float) -> Iterator[Lock]:
+        """Hold the lock of all that lies here; arguments as for [`Holder`][] and [`Lock.held`][]."""
+        with hold(self.folder.parent, who, what, wait) as lock:
+            self.folder.mkdir(exist_ok=True)
+            yield lock
 
     def current(self) -> Path | None:
         """Return the generation that the environment is now, if it is one of ours."""
+        target = self.pointed()
+        return target if target is not None and target.is_dir() else None
+
+    def pointed(self) -> Path | None:
+        """Return where the environment's link leads, if that is a place of ours, whether something is there or not."""
         if not self.link.is_symlink():
             return None
         target = Path(os.path.normpath(self.link.parent / self.link.readlink()))
-        return target if target.parent == self.folder and target.is_dir() else None
+        return target if target.parent == self.folder else None
 
     def numbered(self) -> list[tuple[int, Path]]:
         """List the generations, oldest first."""
         found = []
-        for path in self.folder.iterdir():
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
             number = path.name.partition("-")[0]
-            if number.isdigit() and path.is_dir() and not path.is_symlink():
+            if number.isdecimal() and path.is_dir() and not path.is_symlink():
                 found.append((int(number), path))
         return sorted(found)
+
+    def whole(self) -> list[Path]:
+        """List the generations that can be switched to, oldest first."""
+        return [path for _, path in self.numbered() if self.is_whole(path)]
+
+    def is_whole(self, generation: Path) -> bool:
+        """Whether a generation was finished, or is a folder made by hand."""
+        return generation.name.endswith(f"-{_BY_HAND}") or (generation / self.stamp).is_file()
+
+    def unfinished(self) -> list[Path]:
+        """List what a builder that was killed left behind."""
+        current = self.current()
+        left = []
+        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            ours = path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+            if not (ours and (self.is_whole(path) or path == current)):
+                left.append(path)
+        return left
 
     def begin(self, digest: str) -> Path:
         """Make the folder of a new generation; a folder made by hand that is to go aside gets the number before it."""
@@ -109,11 +106,8 @@ class Generations:
 
     def clean_unfinished(self) -> None:
         """Remove what a builder that was killed left behind."""
-        current = self.current()
-        for path in self.folder.iterdir():
-            whole = path.name.endswith(_BY_HAND) or (path / self.stamp).is_file()
-            if path.is_symlink() or path.name.startswith(".") or not (whole or path == current):
-                remove(path)
+        for path in self.unfinished():
+            remove(path)
 
     def switch(self, generation: Path) -> None:
         """Make a generation the current one, in one step; a plain folder in its place is kept as a generation."""
@@ -127,21 +121,26 @@ class Generations:
         aside.symlink_to(generation)
         _exchange(aside, self.link)
 
-    def remove_old(self, keep: int) -> list[str]:
-        """Remove all but the newest `keep` generations; those that processes use stay. Returns what to tell of them."""
-        current = self.current()
+    def old(self, keep: int) -> list[Path]:
+        """List the generations beyond `keep`: the current one counts first, then the newest."""
         numbered = [path for _, path in self.numbered()]
-        kept = set(numbered[-keep:])
-        return self._remove([path for path in numbered if path not in kept and path != current])
+        current = self.current()
+        others = [path for path in numbered if path != current]
+        return others[: max(len(numbered) - keep, 0)]
+
+    def remove_old(self, keep: int) -> list[str]:
+        """Remove all but `keep` generations; those that processes use stay. Returns what to tell of them."""
+        return self._remove(self.old(keep))
 
     def remove_all(self) -> list[str]:
         """Remove the environment; generations that processes use stay on disk until a later run."""
         if self.link.is_symlink():
             self.link.unlink()
         elif self.link.exists():
-            users = users_of([self.link])[self.link]
+            users = Processes(self.link).using(self.link)
             if users:
-                raise Failure(f"{self.link} is in use by {users}")
+                raise Failure(f"{self.link} is in use by {told(users)}")
+            self.folder.mkdir(parents=True, exist_ok=True)
             self.link.replace(self.folder / ".removed")
         self.clean_unfinished()
         notes = self._remove([path for _, path in self.numbered()])
@@ -152,11 +151,21 @@ class Generations:
     def _remove(self, generations: list[Path]) -> list[str]:
         if not generations:
             return []
-        used = users_of(generations)
+        processes = Processes(self.folder)
+        used = {path: told(processes.using(path)) for path in generations}
         for path in generations:
             if not used[path]:
                 remove(path)
         return [f"{path.name} stays: in use by {used[path]}" for path in generations if used[path]]
+
+
+@contextmanager
+def hold(folder: Path, who: str, what: str, wait: float) -> Iterator[Lock]:
+    """Hold the lock of a folder of generations; other arguments as for [`Holder`][] and [`Lock.held`][]."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = Lock(folder, Holder.this_process(who, what))
+    with lock.held(wait):
+        yield lock
 
 
 def finished(prefix: Path) -> list[Path]:
@@ -181,6 +190,8 @@ def remove(path: Path) -> None:
 
 def _exchange(first: Path, second: Path) -> None:
     """Swap two names in one step where the file system can, else in two that are undone if the second fails."""
+    import ctypes  # here, because a rollback starts without it in half the time
+
     libc = ctypes.CDLL(None, use_errno=True)
     renameat2 = getattr(libc, "renameat2", None)
     if renameat2 is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .report import Failure
 
+PTH = "fleetenv.pth"
 _PTH = (
     "import os, sys; sys.executable = os.path.join(sys.prefix, 'bin', 'python') if sys.executable"
     " and os.path.realpath(sys.executable) == os.path.join(sys.prefix, 'bin', '.{name}') else sys.executable\n"
@@ -44,7 +45,12 @@ def pin(generation: Path, lib: Path) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(real)
     (lib / "site-packages").mkdir(exist_ok=True)
-    (lib / "site-packages" / "fleetenv.pth").write_text(_PTH.format(name=lib.name))
+    (lib / "site-packages" / PTH).write_text(pth(lib))
+
+
+def pth(lib: Path) -> str:
+    """Return what the .pth file says."""
+    return _PTH.format(name=lib.name)
 
 
 def claim(lib: Path) -> None:
@@ -66,5 +72,6 @@ def check(generation: Path) -> None:
     """
     done = run(generation, "-c", "import sys, encodings, site; print(sys.prefix)")
     if done.returncode or Path(done.stdout.strip()) != generation:
-        said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
-        raise Failure(f"the new environment's Python does not work: {said}")
+        lines = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()
+        said = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1])
+        raise Failure(f"the Python of {generation.name} does not work: {said}")

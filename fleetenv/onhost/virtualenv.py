@@ -26,6 +26,9 @@ from .report import Failure, Progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+LOCK_TIMEOUT = 1800.0
+"""Seconds to wait while another fleetenv changes virtualenvs of the same folder."""
+
 MARK = "fleetenv.json"
 """The last file of a build: which requirements, on which interpreter, and what they came to."""
 
@@ -91,6 +94,7 @@ class Request:
     hashed: bool = False
     system_site_packages: bool = False
     owner: str = ""
+    who: str = ""  # user@controller, for whoever has to wait
 
 
 def main() -> int:
@@ -117,7 +121,7 @@ def main() -> int:
 def build(request: Request) -> list[str]:
     """Build a generation and switch to it; returns what is worth telling."""
     generations = _generations(request)
-    with generations.locked():
+    with generations.locked(request.who, f"building {generations.name}", LOCK_TIMEOUT):
         generations.clean_unfinished()
         present = generations.current()
         if present and present.name != request.seen and present.name.endswith(f"-{request.digest[:12]}"):
@@ -136,7 +140,7 @@ def build(request: Request) -> list[str]:
 def remove_virtualenv(request: Request) -> list[str]:
     """Remove a virtualenv; returns what is worth telling."""
     generations = _generations(request)
-    with generations.locked():
+    with generations.locked(request.who, f"removing {generations.name}", LOCK_TIMEOUT):
         return generations.remove_all()
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fleetenv.conda.environment import EnvironmentState
+from fleetenv.conda.inquiry import CLEANING, LISTING, ROLLBACK, VERIFICATION, Inquiry
 from fleetenv.errors import TaskFailed
 from fleetenv.lab.channel import LabChannel
 from fleetenv.modules.conda_env import CondaEnv, LockedEnv
+from fleetenv.onhost.cleaning import Cleaning
+from fleetenv.onhost.listing import Environment
+from fleetenv.onhost.rollback import Rollback
+from fleetenv.onhost.verification import Verification
 from fleetenv.remote import Completed, Lookup, Run, Send
 from fleetenv.state import Diff, compare
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -86,6 +94,25 @@ class Machine:
             rest = self.diff(module)
             assert not rest, rest.differences
         return diff
+
+    def ask(self, inquiry: Inquiry[T], **arguments: object) -> T:
+        """Do as `rollback`, `envs`, `clean` and `verify` do."""
+        step = inquiry.ask(str(self.prefix), **arguments)
+        return inquiry.read(self.sh(step.script, stdin=step.stdin))
+
+    def roll_back(self, name: str = "nlp_train", *, to: str = "", check: bool = False, run: str = "") -> Rollback:
+        run = run or secrets.token_hex(4)
+        return self.ask(ROLLBACK, name=name, to=to, check=check, run=run, who="alice@ctl01", wait=10.0)
+
+    def clean(self, *names: str, keep: int = 2, check: bool = False) -> Cleaning:
+        return self.ask(CLEANING, names=names, keep=keep, check=check, who="alice@ctl01", wait=10.0)
+
+    def verify(self, *names: str, deep: bool = False) -> dict[str, Verification]:
+        found = self.ask(VERIFICATION, names=names, deep=deep)
+        return {each.name: each for each in found.environments}
+
+    def environments(self) -> dict[str, Environment]:
+        return {each.name: each for each in self.ask(LISTING).environments}
 
     def take(self, step: Run | Send) -> None:
         if isinstance(step, Send):

@@ -23,6 +23,9 @@ from fleetenv.remote import Run
 
 from .machine import Machine, Project, install
 
+LITTERED = (".fleetenv", "envs", "envs/.fleetenv", "envs/.fleetenv/*", "pkgs")
+"""Where a build that was killed may leave something."""
+
 
 def builder(machine: Machine, task: LockedEnv) -> Run:
     """Carry out all but the last step, and return that."""
@@ -102,6 +105,10 @@ def test_killed_at_any_moment_it_leaves_the_present_environment_and_the_next_run
     machine.apply(task)
     assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)") == "2.0"
     assert len(machine.generations()) == 2
+    left = {path.relative_to(machine.prefix) for folder in LITTERED for path in machine.prefix.glob(f"{folder}/.*")}
+    assert left <= {Path("pkgs/.cache.lock"), Path("envs/.fleetenv")}
+    assert {path.name for path in (machine.prefix / "envs/.fleetenv").iterdir()} == {"lock", "nlp_train"}
+    assert {path.name.partition("-")[0] for path in (machine.prefix / ".fleetenv").iterdir()} <= {"builder", "py"}
 
 
 def test_two_builders_at_once_take_turns(machine: Machine, project: Project, tmp_path: Path) -> None:
@@ -110,7 +117,7 @@ def test_two_builders_at_once_take_turns(machine: Machine, project: Project, tmp
     step = builder(machine, task)
     both = [start(machine, step, tmp_path / f"log{each}") for each in range(2)]
     assert [each.wait(60) for each in both] == [0, 0]
-    assert any("waiting for another fleetenv (process " in (tmp_path / f"log{each}").read_text() for each in range(2))
+    assert any("waiting for " in (tmp_path / f"log{each}").read_text() for each in range(2))
     assert not machine.diff(task)
     assert len(machine.generations()) == 1  # the second one saw that there was nothing left to do
 

@@ -52,6 +52,6 @@ def test_a_dependency_must_be_there_and_a_constraint_must_fit_if_it_is() -> None
 
 @given(st.binary(max_size=400) | st.text(alphabet='environment |a/\n:" ,urlsha256{}', max_size=300).map(str.encode))
 def test_any_answer_of_a_host_is_survived(answer: bytes) -> None:
-    subject = b"/opt/miniconda3|nlp_train||-"
+    subject = b"/opt/miniconda3|nlp_train||-|-"
     found = parse(Completed(0, b"system 6.1 x86_64\nenvironment " + subject + b"\n" + answer))
     assert found[subject.decode()].kernel == "6.1"

@@ -1,0 +1,102 @@
+"""What is asked of a host about its environments: a program that travels with the question, and the answer as data.
+
+The program is a few modules of fleetenv.onhost, sent as source on standard input to Miniconda's own Python. So one
+message asks and answers, and nothing is left on the host.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Generic, TypeVar
+
+import msgspec
+
+from fleetenv.errors import TaskFailed
+from fleetenv.onhost.cleaning import Cleaning
+from fleetenv.onhost.listing import Listing
+from fleetenv.onhost.rollback import Rollback
+from fleetenv.onhost.verification import Verifications
+from fleetenv.remote import Completed, Run, sh
+
+T = TypeVar("T")
+
+_PROGRAM = """\
+import sys
+if sys.version_info < (3, 10):
+    sys.exit("fleetenv needs Python 3.10 or newer in Miniconda: upgrade it (here is %d.%d)" % sys.version_info[:2])
+import json
+from importlib.machinery import ModuleSpec
+asked = json.load(sys.stdin)
+class Sent:
+    def find_spec(name, path=None, target=None):
+        if name in asked["modules"]:
+            return ModuleSpec(name, Sent, is_package=name in ("fleetenv", "fleetenv.onhost"))
+    def create_module(spec):
+        return None
+    def exec_module(module):
+        exec(compile(asked["modules"][module.__name__], module.__name__, "exec"), module.__dict__)
+sys.meta_path.insert(0, Sent)
+from fleetenv.onhost.answering import main
+sys.exit(main(asked["subject"], asked["arguments"]))
+"""
+
+_GENERATIONS = ("answering", "generations", "lock", "processes", "report")
+
+
+@dataclass(frozen=True)
+class Inquiry(Generic[T]):
+    """A kind of question: the module of fleetenv.onhost that answers it, what that imports, and the answer's type."""
+
+    subject: str
+    modules: tuple[str, ...]
+    answer: type[T]
+
+    def ask(self, prefix: str, **arguments: object) -> Run:
+        """Return the step that asks about a Miniconda prefix; arguments as the module's `answer` takes them."""
+        python = f"{prefix}/bin/python"
+        absent = f"there is no Miniconda in {prefix}: --prefix, or the host's variable conda_prefix, says where it is"
+        script = f"[ -x {sh(python)} ] || {{ {sh('echo', absent)} >&2; exit 1; }}\n"
+        script += sh("exec", python, "-I", "-S", "-c", _PROGRAM)
+        asked = {
+            "subject": self.subject,
+            "arguments": {"prefix": prefix, **arguments},
+            "modules": _sources(self.modules),
+        }
+        return Run(script, stdin=json.dumps(asked).encode(), may_fail=True)
+
+    def read(self, completed: Completed) -> T:
+        """Return the answer.
+
+        Raises:
+            TaskFailed: the host could not give one, or what it said is none.
+        """
+        if completed.status != 0:
+            lines = [line for line in completed.error_text.splitlines() if line.strip()]
+            raise TaskFailed(lines[-1] if lines else f"Miniconda's Python ended with exit status {completed.status}")
+        if completed.dropped:
+            raise TaskFailed("the host's answer is too long")
+        try:
+            return msgspec.json.decode(completed.stdout, type=self.answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise TaskFailed(f"the host's answer is not understood: {error}") from error
+
+
+ROLLBACK = Inquiry("rollback", (*_GENERATIONS, "interpreter", "rollback"), Rollback)
+LISTING = Inquiry("listing", (*_GENERATIONS, "disk", "listing", "places", "records"), Listing)
+CLEANING = Inquiry("cleaning", (*_GENERATIONS, "cleaning", "disk", "places"), Cleaning)
+VERIFICATION = Inquiry(
+    "verification", (*_GENERATIONS, "contents", "interpreter", "places", "records", "verification"), Verifications
+)
+
+
+@cache
+def _sources(modules: tuple[str, ...]) -> Mapping[str, str]:
+    folder = files("fleetenv.onhost")
+    sources = {"fleetenv": "", "fleetenv.onhost": ""}
+    for name in modules:
+        sources[f"fleetenv.onhost.{name}"] = folder.joinpath(f"{name}.py").read_text(encoding="utf-8")
+    return sources

@@ -1,0 +1,204 @@
+"""Removing what nobody needs any more: old generations, unfinished builds, environments, packages of the cache.
+
+What a process has open stays, and so does every package that an environment is linked to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from .disk import Tally
+from .generations import Generations, hold, remove
+from .lock import holder_of
+from .places import BASE, elsewhere, environments, register
+from .processes import Process, Processes, told
+
+_SETTLED = 3600.0  # seconds without change after which no conda can be about to link a package
+_ARCHIVES = (".conda", ".tar.bz2")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that goes, or that would go but for what `stays` says."""
+
+    kind: str  # unfinished | generation | environment | package
+    name: str
+    size: int  # bytes that the disk gets back, hard links considered
+    stays: str = ""
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What was removed, or, in check mode, would be."""
+
+    items: list[Item]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class _Doomed:
+    """One thing that is to go."""
+
+    item: Item
+    remove: Callable[[], object]
+
+
+def answer(prefix: str, names: Sequence[str], keep: int, *, check: bool, who: str, wait: float) -> Cleaning:
+    """Clean a Miniconda prefix.
+
+    Args:
+        prefix: The Miniconda prefix.
+        names: Environments that are to be removed, whoever made them.
+        keep: Generations of each environment that stay, the current one included.
+        check: Whether nothing is to be changed.
+        who: user@controller.
+        wait: Seconds to wait for another fleetenv.
+    """
+    root = Path(prefix)
+    if check:
+        busy = str(holder_of(root / "envs" / ".fleetenv") or "")
+        plan = _Plan(root, names, keep)
+        notes = [f"what {busy} is working on is not looked at"] if busy else []
+        return Cleaning([doomed.item for doomed in plan.items(busy=bool(busy))], plan.notes() + notes)
+    with hold(root / "envs" / ".fleetenv", who, "cleaning", wait):
+        plan = _Plan(root, names, keep)
+        doomed = list(plan.items(busy=False))  # all of it before the first is removed: hard links are counted
+        notes = plan.notes()
+        items = [_carry_out(each) for each in doomed]
+        plan.remove_empty()
+        return Cleaning(items, notes)
+
+
+def _carry_out(doomed: _Doomed) -> Item:
+    if doomed.item.stays:
+        return doomed.item
+    try:
+        doomed.remove()
+    except OSError as error:
+        return replace(doomed.item, size=0, stays=f"{error.filename}: {error.strerror}")
+    return doomed.item
+
+
+class _Plan:
+    """What is to go, in the order in which it goes: a package becomes unreferenced as its last environment does."""
+
+    def __init__(self, prefix: Path, names: Sequence[str], keep: int) -> None:
+        self._prefix = prefix
+        self._names = names
+        self._keep = keep
+        self._processes = Processes(prefix)
+        self._removed = Tally()
+        self._doomed: set[Path] = set()  # environments and generations
+
+    def notes(self) -> list[str]:
+        """Say which of the names are none of an environment here."""
+        there = {place.name for place in environments(self._prefix)} | {each.name for each in self._managed()}
+        told = [f"there is no environment '{name}'" for name in self._names if name not in there]
+        return told + (["base is Miniconda's own, and stays"] if BASE in self._names else [])
+
+    def remove_empty(self) -> None:
+        """Remove the folders of environments that have no generations any more."""
+        for generations in self._managed():
+            with suppress(OSError):
+                generations.folder.rmdir()
+
+    def items(self, *, busy: bool) -> Iterator[_Doomed]:
+        """Yield what goes; `busy`: somebody is building, so that what looks unfinished or unused may not be."""
+        for generations in self._managed():
+            if not busy:
+                yield from self._unfinished(generations)
+            if generations.name not in self._names:
+                yield from self._generations(generations)
+        for name in self._names:
+            if name != BASE:
+                yield from self._environment(name)
+        if not busy:
+            yield from self._packages()
+
+    def _managed(self) -> list[Generations]:
+        folders = sorted((self._prefix / "envs" / ".fleetenv").glob("*/"))
+        return [Generations(self._prefix, folder.name) for folder in folders if not folder.name.startswith(".")]
+
+    def _unfinished(self, generations: Generations) -> Iterator[_Doomed]:
+        for path in generations.unfinished():
+            name = f"{generations.name}/{path.name}"
+            yield self._item("unfinished", name, path, self._processes.using(path), partial(remove, path))
+
+    def _generations(self, generations: Generations) -> Iterator[_Doomed]:
+        """Yield old generations; all of an environment that was removed while processes used it."""
+        left = not generations.link.is_symlink() and not generations.link.exists()
+        whole = set(generations.whole())
+        for path in generations.old(0 if left else self._keep):
+            if path in whole:
+                name = f"{generations.name}/{path.name}"
+                yield self._item("generation", name, path, self._processes.using(path), partial(remove, path))
+
+    def _environment(self, name: str) -> Iterator[_Doomed]:
+        generations = Generations(self._prefix, name)
+        if not generations.link.exists() and not generations.link.is_symlink() and not generations.numbered():
+            return
+        paths = [path for _, path in generations.numbered()]
+        if not generations.link.is_symlink() and generations.link.exists():
+            paths.append(generations.link)
+        using = sorted({each for path in paths for each in self._processes.using(path)}, key=lambda each: each.number)
+
+        def go() -> None:
+            generations.remove_all()
+            register(generations.link, registered=False)
+
+        stays = f"in use by {told(using)}" if using else ""
+        size = 0
+        if not stays:
+            self._doomed.update(paths)
+            size = sum(self._removed.free(path) for path in paths)
+        yield _Doomed(Item("environment", name, size, stays), go)
+
+    def _packages(self) -> Iterator[_Doomed]:
+        cache = self._prefix / "pkgs"
+        referenced = self._referenced()
+        settled = time.time() - _SETTLED
+        packages = [path.parent.parent for path in sorted(cache.glob("*/info/index.json"))]
+        archives = [path for path in sorted(cache.iterdir()) if path.name.endswith(_ARCHIVES)] if packages else []
+        for path in packages:
+            if path.name in referenced or path.lstat().st_mtime > settled or not self._removed.frees_all(path):
+                continue
+            using = [each for each in self._processes.using(path) if each.certain]
+            beside = [each for each in archives if _stem(each) == path.name]
+            go = partial(_remove_all, [path, *beside, cache / f"{path.name}.lock"])
+            doomed = self._item("package", path.name, path, using, go)
+            extra = 0 if using else sum(self._removed.free(each) for each in beside)
+            yield _Doomed(replace(doomed.item, size=doomed.item.size + extra), go)
+
+    def _referenced(self) -> set[str]:
+        """Name the packages of every environment that stays, as their folders in the cache are named."""
+        places = [place.path for place in (*environments(self._prefix), *elsewhere(self._prefix))]
+        places += [path for generations in self._managed() for _, path in generations.numbered()]
+        found: set[str] = set()
+        for place in places:
+            if place not in self._doomed and place.resolve() not in self._doomed:
+                with suppress(OSError):
+                    found.update(path.stem for path in (place / "conda-meta").glob("*.json"))
+        return found
+
+    def _item(self, kind: str, name: str, path: Path, using: list[Process], go: Callable[[], object]) -> _Doomed:
+        if using:
+            return _Doomed(Item(kind, name, 0, f"in use by {told(using)}"), go)
+        self._doomed.add(path)
+        return _Doomed(Item(kind, name, self._removed.free(path)), go)
+
+
+def _remove_all(paths: Sequence[Path]) -> None:
+    for path in paths:
+        remove(path)
+
+
+def _stem(archive: Path) -> str:
+    for ending in _ARCHIVES:
+        if archive.name.endswith(ending):
+            return archive.name.removesuffix(ending)
+    return archive.name

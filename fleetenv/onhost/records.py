@@ -1,0 +1,124 @@
+"""What an environment's packages say of its files: conda's records, and the RECORD of what pip installed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PIP = ("pip", "uv")  # who INSTALLER names for what is pip's, not conda's
+
+
+@dataclass(frozen=True)
+class File:
+    """One file as its package has it."""
+
+    path: str  # below the environment
+    package: str  # 'fleet-text 1.0'
+    sha256: str  # as installed; empty: not said
+    size: int  # bytes; -1: not said, or not of what is installed
+    link: bool = False  # a symbolic link: the hash is of its text, or of what it leads to
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that is installed, and its files."""
+
+    name: str
+    version: str
+    record: str  # the file that says so, below the environment: of conda a JSON, of pip the RECORD
+    files: list[File]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}{' (pip)' if self.record.endswith('/RECORD') else ''}"
+
+
+def conda_packages(environment: Path) -> Iterator[Package]:
+    """Read conda's records. One that cannot be read has no files, and its file's name for a name."""
+    for path in sorted((environment / "conda-meta").glob("*.json")):
+        where = f"conda-meta/{path.name}"
+        try:
+            record = json.loads(path.read_bytes())
+            name, version = str(record["name"]), str(record["version"])
+            paths = record.get("paths_data", {}).get("paths") or [{"_path": each} for each in record.get("files", ())]
+            files = [_conda_file(each, f"{name} {version}") for each in paths]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            name, version, files = path.stem, "", []
+        yield Package(name, version, where, files)
+
+
+def pip_packages(environment: Path) -> Iterator[Package]:
+    """Read the RECORD of each Python distribution that pip or uv installed."""
+    for info in pip_infos(environment):
+        name, _, version = info.name.removesuffix(".dist-info").partition("-")
+        record = str(info.relative_to(environment) / "RECORD")
+        yield Package(name, version, record, list(_pip_files(info, environment, f"{name} {version} (pip)")))
+
+
+def pip_infos(environment: Path) -> Iterator[Path]:
+    """Find the `*.dist-info` folders of what pip or uv installed."""
+    for mark in sorted(environment.glob("lib/python3*/site-packages/*.dist-info/INSTALLER")):
+        try:
+            installer = mark.read_text("utf-8", "replace").strip()
+        except OSError:
+            continue
+        if installer in PIP:
+            yield mark.parent
+
+
+def same_project(first: str, second: str) -> bool:
+    """Whether two names are one Python distribution's (PEP 503)."""
+    return _normalized(first) == _normalized(second)
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _conda_file(entry: dict[str, object], package: str) -> File:
+    replaced = bool(entry.get("prefix_placeholder"))
+    sha256 = entry.get("sha256_in_prefix") or ("" if replaced else entry.get("sha256")) or ""
+    size = entry.get("size_in_bytes")
+    return File(
+        path=os.path.normpath(str(entry["_path"])),
+        package=package,
+        sha256=str(sha256),
+        size=size if isinstance(size, int) and not replaced else -1,
+        link=entry.get("path_type") == "softlink",
+    )
+
+
+def _pip_files(info: Path, environment: Path, package: str) -> Iterator[File]:
+    """Yield what a RECORD lists (https://packaging.python.org/en/latest/specifications/recording-installed-packages)."""
+    site = os.path.relpath(info.parent, environment)
+    try:
+        text = (info / "RECORD").read_text("utf-8", "replace")
+    except OSError:
+        return
+    for row in csv.reader(text.splitlines()):
+        if len(row) != 3 or row[0].startswith("/"):
+            continue
+        algorithm, _, digest = row[1].partition("=")
+        path = os.path.normpath(os.path.join(site, row[0]))  # noqa: PTH118  # text, thousands of times
+        if not path.startswith("../"):
+            yield File(path, package, _hex(digest) if algorithm == "sha256" else "", _number(row[2]))
+
+
+def _hex(digest: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()
+    except (ValueError, binascii.Error):
+        return ""
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else -1

@@ -1,0 +1,82 @@
+"""The commands with which a spec tries its environment before it becomes current."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .report import Failure, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_LINES = 3  # of what a failing command said last
+_MOST = 2000  # characters of those
+
+# What `conda activate` does: packages' scripts are run, then the command.
+_ACTIVE = """\
+for script in "$CONDA_PREFIX"/etc/conda/activate.d/*.sh; do if [ -f "$script" ]; then . "$script"; fi; done
+"""
+
+
+def run(
+    commands: Sequence[str],
+    generation: Path,
+    name: str,
+    variables: Mapping[str, str],
+    timeout: float,
+    progress: Progress,
+) -> None:
+    """Run shell commands with a generation active, in an empty folder.
+
+    Args:
+        commands: What to run, one after the other.
+        generation: Where everything is looked for first.
+        name: The environment's name.
+        variables: The environment's own variables.
+        timeout: Seconds for each command. All that it started ends with it.
+        progress: Is told which command runs.
+
+    Raises:
+        Failure: one fails, or takes too long; with its last lines.
+    """
+    shell = shutil.which("bash") or "/bin/sh"  # packages' scripts are written for bash
+    environment = {
+        **os.environ,
+        **variables,
+        "CONDA_PREFIX": str(generation),
+        "CONDA_DEFAULT_ENV": name,
+        "CONDA_SHLVL": "1",
+        "PATH": f"{generation / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+    }
+    for command in commands:
+        progress.doing(f"verify: {command}")
+        with tempfile.TemporaryDirectory(prefix="fleetenv-verify-") as folder, tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(
+                [shell, "-c", _ACTIVE + command], cwd=folder, env=environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            try:
+                status = process.wait(timeout)
+                fault = f"ended with exit status {status}" if status >= 0 else f"was ended by signal {-status}"
+            except subprocess.TimeoutExpired:
+                status, fault = 1, f"took longer than {timeout:g} s"
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # also what it left running
+            process.wait()
+            if status:
+                said = _last_lines(output.fileno())
+                raise Failure(f"verify: '{command}' {fault}{f': {said}' if said else ''}")
+
+
+def _last_lines(descriptor: int) -> str:
+    size = os.fstat(descriptor).st_size
+    text = os.pread(descriptor, _MOST * 4, max(size - _MOST * 4, 0)).decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[-_LINES:])[-_MOST:]

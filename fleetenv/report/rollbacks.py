@@ -1,0 +1,45 @@
+"""What a rollback did on each host, as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from fleetenv.errors import HostError, Unreachable
+from fleetenv.onhost.rollback import Rollback
+from fleetenv.report.text import counted, visible_line
+
+Answer: TypeAlias = Rollback | HostError
+"""What a host did, or why it could not."""
+
+
+def rollback_text(name: str, answers: Mapping[str, Answer], *, check: bool) -> str:
+    """Return a line a host, and what to do so that it stays."""
+    return "".join(f"{line}\n" for line in _lines(name, answers, check=check))
+
+
+def _lines(name: str, answers: Mapping[str, Answer], *, check: bool) -> Iterator[str]:
+    width = max(len(visible_line(host)) for host in answers)
+    switched = 0
+    for host, answer in answers.items():
+        yield f"{visible_line(host):<{width}}  {visible_line(_told(answer, check=check))}"
+        switched += isinstance(answer, Rollback) and answer.switched
+    verb = "would be rolled back" if check else "rolled back"
+    yield ""
+    yield f"{name} {verb} on {counted(switched, 'host')} of {len(answers)}"
+    if switched and not check:
+        yield f"the next 'apply' goes by envs/{name}.lock again: to stay, put it and its spec back in git, too"
+
+
+def _told(answer: Answer, *, check: bool) -> str:
+    match answer:
+        case Unreachable():
+            return f"unreachable: {answer}"
+        case HostError():
+            return f"failed: {answer}"
+        case Rollback(switched=True):
+            return f"{answer.before or 'nothing'} -> {answer.after}{' (not done: check mode)' if check else ''}"
+        case Rollback(elsewhere=str(host)) if host:
+            return f"{answer.before or 'nothing'} -> {answer.after}, by {host}, which shares this prefix"
+        case _:
+            return f"{answer.after} already"
