@@ -15,7 +15,7 @@ from fleetenv.conda.spec import Spec
 from fleetenv.errors import InputError, Location
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-_SECRET = re.compile(r"(?<=//)[^/@\s]+@|(?<=/t/)[A-Za-z0-9-]+")
+_SECRET = re.compile(r"(?<=//)[^/@\s]+(?=@)|(?<=/t/)[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from rattler import LockFile
 
 from fleetenv.conda.changes import Change, changes
 from fleetenv.conda.channels import OFFICIAL_ALIAS
-from fleetenv.conda.lock import PlatformLock, fresh_lock, read_lock
+from fleetenv.conda.lock import CondaPackage, Lock, PlatformLock, fresh_lock, read_lock
 from fleetenv.conda.relock import Wishes, relock, stale
 from fleetenv.conda.spec import read_spec
 from fleetenv.errors import InputError
@@ -129,6 +129,25 @@ def test_changes_name_old_and_new(project: Project) -> None:
         Change(("linux-64",), "fleet-libc", None, "1.0", "conda"),
         Change(("linux-64",), "fleet-metrics", "0.1", "0.2", "pip"),
         Change(("linux-64",), "fleet-tensor", "1.0", "2.0", "conda"),
+    )
+
+
+def test_a_change_of_build_file_or_channel_is_told_as_such() -> None:
+    def locked(version: str, build: str, channel: str, sha256: str) -> Lock:
+        url = f"https://conda.anaconda.org/{channel}/linux-64/x-{version}-{build}.conda"
+        package = CondaPackage("x", version, build, channel, url, sha256, (), ())
+        platforms = {name: PlatformLock(name, (), (package,), ()) for name in ("linux-64", "linux-aarch64")}
+        return Lock(Path("x.lock"), None, platforms, "")
+
+    old = locked("1.0", "h1_0", "main", "a" * 64)
+    both = ("linux-64", "linux-aarch64")
+    assert changes(old, locked("1.0", "h1_0", "main", "a" * 64)) == ()
+    assert changes(old, locked("1.0", "h2_1", "main", "b" * 64)) == (Change(both, "x", "1.0 h1_0", "1.0 h2_1", "main"),)
+    assert changes(old, locked("1.1", "h1_0", "conda-forge", "b" * 64)) == (
+        Change(both, "x", "1.0", "1.1", "main -> conda-forge"),
+    )
+    assert changes(old, locked("1.0", "h1_0", "main", "b" * 64)) == (
+        Change(both, "x", "1.0 h1_0 sha256:aaaaaaaa", "1.0 h1_0 sha256:bbbbbbbb", "main"),
     )
 
 

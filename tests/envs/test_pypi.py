@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetenv.conda.pypi import best_wheel, plain_url
+from fleetenv.conda.sources import without_secrets
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,16 @@ def test_the_most_specific_wheel_is_taken(names: tuple[str, str]) -> None:
 def test_urls_in_locks_are_without_secrets() -> None:
     assert plain_url("https://me:word@wheels.example.com/x.whl") == "https://wheels.example.com/x.whl"
     assert plain_url("https://wheels.example.com/a@b/x.whl") == "https://wheels.example.com/a@b/x.whl"
+    assert plain_url("git+https://me:word@git.example.com/x@0123") == "git+https://git.example.com/x@0123"
+
+
+def test_messages_are_without_secrets() -> None:
+    text = "cannot read https://me:word@conda.example.com/t/ab-12/lab and http://key@pypi.example.com/t/x"
+    assert (
+        without_secrets(text)
+        == "cannot read https://***@conda.example.com/t/***/lab and http://***@pypi.example.com/t/***"
+    )
+    assert (
+        without_secrets("user@example.com: 1/2 of https://example.com")
+        == "user@example.com: 1/2 of https://example.com"
+    )
