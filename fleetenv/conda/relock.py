@@ -106,8 +106,8 @@ def solved(
 
 
 def relocked(spec: Spec, wishes: Wishes, say: Say = lambda _: None) -> Lock:
-    """Return the lock of a spec; one that is missing or stale is made first, as [`relock`][] does."""
-    return relock(spec, wishes, say) if stale(spec) else read_lock(lock_path(spec.path))
+    """Return the lock of a spec; one that is missing, stale or not as wished is made first, as [`relock`][] does."""
+    return relock(spec, wishes, say) if stale(spec, wishes) else read_lock(lock_path(spec.path))
 
 
 def stale(spec: Spec, wishes: Wishes | None = None) -> str | None:

@@ -64,6 +64,12 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
     """Where to download conda packages, tried in order; otherwise what the host's .condarc says."""
     pip_index: str | None = None
     """The package index for the pip section; otherwise what the spec or the host's pip.conf says."""
+    platforms: tuple[str, ...] = ()
+    """What `apply --lock` locks for; otherwise what the spec's `fleetenv:` block says, else its present lock."""
+    cuda: str | None = None
+    """The CUDA that every host's driver supports at least, for `apply --lock`; `none`: no GPU."""
+    glibc: str | None = None
+    """The glibc that every host has at least, for `apply --lock`."""
     packages_via: Literal["host", "controller"] = "host"
     """Who downloads packages: each host, or the controller for all of them, through the SSH connection."""
     frozen: bool | None = None
@@ -124,7 +130,8 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
         spec = read_spec(path)
         if self.state == "absent":
             return Plan(spec, None)
-        wishes = Wishes(mirror=self.mirrors[0] if self.mirrors else None, pip_index=self.pip_index)
+        mirror = self.mirrors[0] if self.mirrors else None
+        wishes = Wishes(self.platforms, self.glibc, self.cuda, mirror, self.pip_index)
         lock = relocked(spec, wishes, controller.warn) if controller.relock else fresh_lock(spec)
         for finding in lint(spec, lock):
             controller.warn(str(finding))

@@ -221,6 +221,16 @@ def test_the_spec_says_which_hosts_there_are(project: Project) -> None:
     assert "__cuda=12.6" in fresh_lock(read_spec(path)).platforms["linux-64"].virtual_packages
 
 
+def test_a_task_that_may_lock_says_which_hosts_there_are(machine: Machine, project: Project) -> None:
+    path = project.spec("fleet-cuda=12.4").with_suffix(".lock")
+    for cuda in ("12.4", "12.8"):
+        project.task(machine, relock=True, cuda=cuda, glibc="2.31")
+        assert {f"__cuda={cuda}", "__glibc=2.31"} <= set(read_lock(path).platforms["linux-64"].virtual_packages)
+    before = path.stat().st_mtime_ns
+    project.task(machine, relock=True)
+    assert path.stat().st_mtime_ns == before
+
+
 def copied(channel: LabChannel, folder: Path) -> LabChannel:
     """A channel of one's own, to add to and take from."""
     shutil.copytree(channel.path, folder / "conda", copy_function=os.link)
