@@ -7,9 +7,9 @@ resuming and several sources, and handed over when it is whole and right.
 from __future__ import annotations
 
 import os
-import secrets
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AT_ONCE = 8  # transfers; the others wait
+_LONGEST = 65536  # bytes of a line
 
 
 class LocalMirror:
@@ -32,11 +33,11 @@ class LocalMirror:
     def __init__(self, files: Mapping[str, Callable[[], Path]]) -> None:
         self.failures: dict[str, Failure] = {}  # by path
         self.error: OSError | None = None  # that ended it all: a full disk
-        secret = secrets.token_urlsafe(16)  # other users of the host know the port, but not this
+        secret = os.urandom(16).hex()  # other users of the host know the port, but not this
         self._files = {f"/{secret}/{unquote(path)}": fetch for path, fetch in files.items()}
         self._thread: threading.Thread | None = None
         self._free = threading.Semaphore(_AT_ONCE)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(), bind_and_activate=True)
+        self._server = ThreadingTCPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/{secret}/"
@@ -69,24 +70,26 @@ class LocalMirror:
             self.error = self.error or error
         return None
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[StreamRequestHandler]:
         mirror = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        class Handler(StreamRequestHandler):
+            def handle(self) -> None:
+                with suppress(ConnectionError):  # who asked has ended: another package failed
+                    self._answer()
 
-            def do_GET(self) -> None:
-                path = mirror._fetch(unquote(self.path))
-                if path is None:
-                    self.send_error(404)  # py-rattler does not ask again
+            def _answer(self) -> None:
+                """Answer one request; of HTTP there is no more here than py-rattler needs."""
+                words = self.rfile.readline(_LONGEST).decode("latin-1").split()
+                while self.rfile.readline(_LONGEST).strip():
+                    pass
+                path = mirror._fetch(unquote(words[1])) if len(words) == 3 and words[0] == "GET" else None
+                if path is None:  # with this status py-rattler does not ask again
+                    self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     return
                 with path.open("rb") as file:
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
-                    self.end_headers()
+                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {path.stat().st_size}\r\nConnection: close\r\n\r\n"
+                    self.wfile.write(head.encode())
                     self.connection.sendfile(file)
-
-            def log_message(self, format: str, *words: object) -> None:  # noqa: A002  # its own name
-                pass
 
         return Handler
