@@ -96,12 +96,12 @@ class DirectConnection(Connection):
                     jobs.append(Job(send.in_message(step, step.content), timeout))
                 else:
                     file = await asyncio.to_thread(_identify, step.content)
-                    jobs.append(Job(send.survey(step, file.digest), timeout))
+                    jobs.append(Job(send.survey(step, file.digest, self.settings.host), timeout))
                     asked = await self._exchange(jobs, become, progress)
                     if len(asked) < len(jobs) or asked[-1].status:
                         return results + asked
                     results += asked[:-1]
-                    jobs = [Job(await _rest(step, file, asked[-1]), timeout)]
+                    jobs = [Job(await _rest(step, file, self.settings.host, asked[-1]), timeout)]
             return results + await self._exchange(jobs, become, progress)
 
     async def _exchange(self, jobs: Sequence[Job], become: Become | None, progress: Progress | None) -> list[Completed]:
@@ -187,7 +187,7 @@ def _digest(path: Path, size: int, changed: int) -> str:
     return result.hexdigest()
 
 
-async def _rest(step: Send, file: _File, answer: Completed) -> Item:
+async def _rest(step: Send, file: _File, host: str, answer: Completed) -> Item:
     """Return what is to be done about a file, given what the host has of it."""
     there = send.read_survey(answer)
     start = 0
@@ -198,8 +198,8 @@ async def _rest(step: Send, file: _File, answer: Completed) -> Item:
             raise TaskFailed(f"cannot read {file.path}: {error.strerror}") from error
         start = there.size if prefix == there.sha256 else 0
     if there.room is not None and there.room + there.size < file.size:
-        return send.no_room(step, file.digest, there.room + there.size)
-    return send.stream(step, file.digest, FilePart(file.path, start, file.size))
+        return send.no_room(step, file.digest, host, there.room + there.size)
+    return send.stream(step, file.digest, host, FilePart(file.path, start, file.size))
 
 
 def _file_progress(jobs: Sequence[Job], progress: Progress | None) -> Callable[[int], None] | None:

@@ -6,6 +6,7 @@ then renamed. The host needs GNU coreutils.
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import secrets
 from itertools import pairwise
@@ -25,11 +26,17 @@ def in_message(step: Send, content: bytes) -> Item:
     return Item(_names(step.path, beside) + _whole(take, step), content)
 
 
-def survey(step: Send, digest: str) -> Item:
-    """Return the item that asks what the host has of a file already, and what room there is for more."""
+def survey(step: Send, digest: str, host: str) -> Item:
+    """Return the item that asks what the host has of a file already, and what room there is for more.
+
+    Args:
+        step: What is sent.
+        digest: The file's sha256.
+        host: The host's name: hosts that share a disk must not write into one another's file.
+    """
     folder, _ = _split(step.path)
     return Item(
-        _names(step.path, _partial(step, digest))
+        _names(step.path, _partial(step, digest, host))
         + 'if [ -f "$t" ]&&[ ! -L "$t" ]&&[ -O "$t" ];then wc -c <"$t"&&sha256sum <"$t";'
         + f'else rm -f "$t"&&echo 0&&echo;fi&&df -Pk {_word(folder)}'
     )
@@ -55,12 +62,12 @@ def read_survey(answer: Completed) -> Survey:
     return Survey(int(lines[0]), lines[1].split(" ")[0], room)
 
 
-def stream(step: Send, digest: str, part: FilePart) -> Item:
+def stream(step: Send, digest: str, host: str, part: FilePart) -> Item:
     """Return the item that takes the rest of a file, checks the whole, and puts it in its place.
 
     What a cut connection leaves stays, to be resumed; what does not fit on the disk is removed.
     """
-    partial = _partial(step, digest)
+    partial = _partial(step, digest, host)
     take = 'cat >>"$t"' if part.start else 'rm -f "$t";(umask 077;set -C;cat >"$t")'
     whole = (
         f"{_has_size(part.end)}||exit 75\n"
@@ -71,11 +78,11 @@ def stream(step: Send, digest: str, part: FilePart) -> Item:
     return Item(_names(step.path, partial) + taken + whole + _whole(None, step), part)
 
 
-def no_room(step: Send, digest: str, room: int) -> Item:
+def no_room(step: Send, digest: str, host: str, room: int) -> Item:
     """Return the item that removes what the host has of a file, and fails for want of room."""
     folder, name = _split(step.path)
     said = f"No space left on device: {name} does not fit into {folder}, where {room // 2**20} MiB are free"
-    return Item(_names(step.path, _partial(step, digest)) + f'rm -f "$t"\necho {sh(said)} >&2\nexit 1')
+    return Item(_names(step.path, _partial(step, digest, host)) + f'rm -f "$t"\necho {sh(said)} >&2\nexit 1')
 
 
 def _split(path: str) -> tuple[str, str]:
@@ -85,9 +92,10 @@ def _split(path: str) -> tuple[str, str]:
     return folder or ".", name
 
 
-def _partial(step: Send, digest: str) -> str:
+def _partial(step: Send, digest: str, host: str) -> str:
     folder, name = _split(step.path)
-    return posixpath.join(folder, f".{name}.fleetenv-{digest[:24]}")
+    transfer = hashlib.sha256(f"{digest} {host}".encode()).hexdigest()
+    return posixpath.join(folder, f".{name}.fleetenv-{transfer[:24]}")
 
 
 def _names(path: str, beside: str) -> str:
