@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -129,13 +131,29 @@ def test_no_source_is_one_line_that_names_each(site: Callable[..., Wayward], dow
     )
 
 
-def test_the_store_downloads_once_for_all_who_ask(site: Callable[..., Wayward], tmp_path: Path) -> None:
-    good = site()
-    stores = [PackageStore(tmp_path / "store", QUICK) for _ in range(2)]
-    futures = [store.obtain(wanted(good)) for store in stores for _ in range(20)]
-    assert {future.result(10) for future in futures} == {tmp_path / "store" / SHA256}
-    assert len(good.asked) <= 2  # these are threads of one process: another one would wait
-    assert len({id(future) for future in futures}) == 2
+_ANOTHER_RUN = """
+import sys
+from pathlib import Path
+from fleetenv.conda.store import PackageStore
+from fleetenv.onhost.download import RemoteFile
+folder, sha256, url = sys.argv[1:]
+store = PackageStore(Path(folder))
+futures = [store.obtain(RemoteFile("file", sha256, [url])) for _ in range(20)]
+(path,) = {future.result(20) for future in futures}
+print(path)
+"""
+
+
+def test_the_store_downloads_once_for_all_who_ask_and_for_runs_at_the_same_time(
+    site: Callable[..., Wayward], tmp_path: Path
+) -> None:
+    good = site(trickle=0.001)
+    content = good.replaced["/file"] = os.urandom(500)
+    sha256 = hashlib.sha256(content).hexdigest()
+    command = [sys.executable, "-c", _ANOTHER_RUN, str(tmp_path / "store"), sha256, f"{good.url}/file"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [run.communicate(timeout=30)[0] for run in runs] == [f"{tmp_path / 'store' / sha256}\n"] * 2
+    assert good.asked == [("/file", 0)]
 
 
 def test_what_the_store_could_not_get_is_tried_again_when_asked_again(
