@@ -88,7 +88,8 @@ class Request:
     seen: str = ""  # the generation that was current when the controller decided to build
     keep: int = 2
     python: str = ""  # the interpreter beneath, in a folder that is no link
-    digest: str = ""
+    digest: str = ""  # of all that decides what comes of it: a generation's name ends in it
+    wishes_digest: str = ""  # of the requirements alone
     requirements: Sequence[str] = ()
     constraints: Sequence[str] = ()
     hashed: bool = False
@@ -167,7 +168,7 @@ def _fill(request: Request, generation: Path) -> None:
     interpreter.check(generation)
     packages = _installed(site)
     pip.check(program, packages.keys() - before.keys(), generation)
-    mark = {"base": str(Path(request.python).parent), "requirements": request.digest, "packages": packages}
+    mark = {"base": str(Path(request.python).parent), "requirements": request.wishes_digest, "packages": packages}
     draft = generation / f".{MARK}"
     draft.write_text(json.dumps(mark, indent=1, sort_keys=True))
     if request.owner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -96,6 +97,9 @@ def test_the_explicit_list_and_the_requirements_build_the_same_environment(
         match = re.fullmatch(pattern, line)
         assert match
         assert match[1] == package.sha256
+    for line in render("explicit-md5", locked).partition("@EXPLICIT\n")[2].splitlines():
+        path, _, md5 = line.removeprefix("file://").partition("#")
+        assert hashlib.md5(Path(path).read_bytes()).hexdigest() == md5
     (tmp_path / "explicit.txt").write_text(explicit)
     (tmp_path / "requirements.txt").write_text(render("requirements", locked))
     shell("micromamba create --yes --quiet --prefix env --file explicit.txt")

@@ -14,6 +14,7 @@ from fleetenv.errors import InputError
 
 FORMATS: Mapping[str, str] = {
     "explicit": "conda's list of exact URLs: conda create --file",
+    "explicit-md5": "the same for conda before 24.9, which reads no sha256",
     "environment.yml": "exact versions and builds: conda env create --file",
     "requirements": "the pip section with hashes: pip install --require-hashes",
     "dockerfile": "an image with the environment",
@@ -30,6 +31,7 @@ class Locked:
     """A spec and what its lock says for one platform."""
 
     spec: Spec
+    lock: Lock
     platform: PlatformLock
 
     @property
@@ -74,7 +76,7 @@ def locked_for(spec: Spec, lock: Lock, platform: str | None) -> Locked:
     if chosen not in platforms:
         have = ", ".join(platforms)
         raise InputError(f"{lock.path} has no packages for {chosen}", hint=f"it has {have}; say one with --platform")
-    return Locked(spec, platforms[chosen])
+    return Locked(spec, lock, platforms[chosen])
 
 
 def in_order(packages: tuple[CondaPackage, ...]) -> list[CondaPackage]:

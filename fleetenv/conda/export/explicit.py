@@ -6,20 +6,28 @@ place in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fleetenv.conda.export import Locked, in_order
+from fleetenv.conda.lock import CondaPackage
 
 
 def render(locked: Locked) -> str:
     """Return the list, each package after those that it depends on."""
+    return commented(locked, "conda 24.9 or newer, or micromamba 2", urls(locked))
+
+
+def urls(locked: Locked, hash_of: Callable[[CondaPackage], str] = lambda package: package.sha256) -> list[str]:
+    """Return the list without comments; `hash_of` is what stands after each `#`."""
+    return ["@EXPLICIT", *(f"{each.url}#{hash_of(each)}" for each in in_order(locked.platform.conda))]
+
+
+def commented(locked: Locked, tools: str, listed: list[str]) -> str:
+    """Return a list with comments above it that say what it is, and which tools read it."""
     lines = [
         f"# {locked.title}. Written by 'fleetenv export': do not edit.",
-        "# conda 24.9 or newer, or micromamba 2: conda create --name NAME --file FILE",
+        f"# {tools}: conda create --name NAME --file FILE",
     ]
     if locked.platform.pip:
         lines.append("# The pip section is not in here: fleetenv export --to requirements")
-    return "".join(f"{line}\n" for line in [*lines, f"# platform: {locked.platform.platform}", *urls(locked)])
-
-
-def urls(locked: Locked) -> list[str]:
-    """Return the list without comments."""
-    return ["@EXPLICIT", *(f"{each.url}#{each.sha256}" for each in in_order(locked.platform.conda))]
+    return "".join(f"{line}\n" for line in [*lines, f"# platform: {locked.platform.platform}", *listed])
