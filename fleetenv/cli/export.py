@@ -1,7 +1,8 @@
 """Write an environment in another tool's words, from the same spec and lock that the hosts have.
 
-Formats: explicit (conda create --file; explicit-md5 for conda before 24.9), environment.yml (exact versions and builds), requirements (the pip section with
-hashes), dockerfile, github-actions, gitlab-ci. A stale lock is refused. Credentials are never written.
+Formats: explicit (conda create --file; explicit-md5 for conda before 24.9), environment.yml (exact versions and
+builds), requirements (the pip section with hashes), dockerfile, github-actions, gitlab-ci. A stale lock is refused.
+Credentials are never written.
 
 Examples:
   fleetenv export nlp_train --to dockerfile -o Dockerfile

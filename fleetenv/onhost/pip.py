@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 
-def install(program: Sequence[str], options: Sequence[str], folder: Path, progress: Progress | None = None) -> None:
+def install(
+    program: Sequence[str],
+    options: Sequence[str],
+    folder: Path,
+    progress: Progress | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> None:
     """Run `pip install`.
 
     Args:
@@ -22,6 +28,7 @@ def install(program: Sequence[str], options: Sequence[str], folder: Path, progre
         options: What to install, in pip's words.
         folder: The working directory.
         progress: Gets one step a package.
+        variables: For pip's environment, beside this process's own.
 
     Raises:
         Failure: pip failed, with its reason.
@@ -33,7 +40,7 @@ def install(program: Sequence[str], options: Sequence[str], folder: Path, progre
     output: list[str] = []
     with subprocess.Popen(
         command, cwd=folder, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", env=_environment(),
+        stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", env=_environment() | dict(variables or {}),
     ) as pip:  # fmt: skip
         assert pip.stdout
         for line in pip.stdout:
@@ -42,6 +49,13 @@ def install(program: Sequence[str], options: Sequence[str], folder: Path, progre
                 progress.step(line.split()[1])
     if pip.returncode:
         raise Failure(f"pip: {_reason(output)}")
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Write a requirements file that nobody else can read: an index's URL may hold a password."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def check(program: Sequence[str], names: Collection[str], folder: Path) -> None:

@@ -202,17 +202,13 @@ def _create(request: Request, generation: Path) -> list[str]:
 
 
 def _install(request: Request, program: Sequence[str], generation: Path, progress: Progress) -> None:
-    files = {".requirements.txt": request.requirements, ".constraints.txt": request.constraints}
-    for name, lines in files.items():  # files, because an index's URL may hold a password
-        descriptor = os.open(generation / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
+    requirements, constraints = generation / ".requirements.txt", generation / ".constraints.txt"
+    pip.write_lines(requirements, request.requirements)
+    pip.write_lines(constraints, request.constraints)
     options = ["--require-hashes"] if request.hashed else []
-    for option, name in (("-c", ".constraints.txt"), ("-r", ".requirements.txt")):
-        options += [option, str(generation / name)] if files[name] else []
-    pip.install(program, options, generation, progress)
-    for name in files:
-        (generation / name).unlink()
+    pip.install(program, [*options, "-c", str(constraints), "-r", str(requirements)], generation, progress)
+    requirements.unlink()
+    constraints.unlink()
 
 
 def _installed(site: Path) -> dict[str, str]:

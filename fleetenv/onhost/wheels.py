@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from .report import Failure, Progress
+from . import pip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from .report import Progress
     from .supply import Supply
 
 
@@ -72,41 +71,22 @@ def install(
     files = [wheel for wheel in wheels if wheel.sha256]
     commits = [wheel.requirement(from_folder=False) for wheel in wheels if not wheel.sha256]
     folder = _fetched(files, supply)
-    environment = _environment()
+    variables = {}
     if folder:
         options = ["--no-index", f"--find-links {folder.as_uri()}"]
-        environment["PIP_CONFIG_FILE"] = os.devnull
-    command = [
-        *_pip(generation, lib, base), "install", "--no-deps", "--no-compile", "--no-input",
-        "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar=off",
-    ]  # fmt: skip
+        variables["PIP_CONFIG_FILE"] = os.devnull
+    parts = []
     if files:
-        lines = [*options, *(wheel.requirement(from_folder=folder is not None) for wheel in files)]
-        _install([*command, "--require-hashes"], lines, generation, environment, progress)
+        lines = [wheel.requirement(from_folder=folder is not None) for wheel in files]
+        parts.append((["--require-hashes"], lines))
     if commits:  # pip has no hashes for these: with --require-hashes it would refuse them
-        _install(command, [*options, *commits], generation, environment, progress)
-
-
-def _install(
-    command: Sequence[str], lines: Sequence[str], generation: Path, environment: Mapping[str, str], progress: Progress
-) -> None:
-    requirements = generation / ".requirements.txt"  # a file, because an index's URL may hold a password
-    descriptor = os.open(requirements, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in lines)
-    output: list[str] = []
-    with subprocess.Popen(
-        [*command, "-r", str(requirements)], cwd=generation, close_fds=False, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", env=environment,
-    ) as pip:  # fmt: skip
-        assert pip.stdout
-        for line in pip.stdout:
-            output.append(line.strip())
-            if line.startswith("Collecting "):
-                progress.step(line.split()[1])
-    requirements.unlink()
-    if pip.returncode:
-        raise Failure(f"pip: {_reason(output)}")
+        parts.append(([], commits))
+    requirements = generation / ".requirements.txt"
+    for more, lines in parts:
+        pip.write_lines(requirements, [*options, *lines])
+        how = ["--no-deps", "--no-compile", *more, "-r", str(requirements)]
+        pip.install(_pip(generation, lib, base), how, generation, progress, variables)
+        requirements.unlink()
 
 
 def _fetched(wheels: Sequence[Wheel], supply: Supply) -> Path | None:
@@ -127,15 +107,7 @@ def check(wheels: Sequence[Wheel], generation: Path, lib: Path, base: Path) -> N
     Raises:
         Failure: it does not.
     """
-    done = subprocess.run(
-        [*_pip(generation, lib, base), "check", "--disable-pip-version-check"],
-        cwd=generation, close_fds=False, stdin=subprocess.DEVNULL, capture_output=True, check=False,
-        encoding="utf-8", errors="replace", env=_environment(),
-    )  # fmt: skip
-    names = {wheel.name for wheel in wheels}
-    for line in done.stdout.splitlines():
-        if names & {re.sub(r"[-_.]+", "-", word.strip(",").lower()) for word in re.split(r"[\s<>=!~\[(]+", line)}:
-            raise Failure(f"pip check: {line.strip()}")
+    pip.check(_pip(generation, lib, base), {wheel.name for wheel in wheels}, generation)
 
 
 def _pip(generation: Path, lib: Path, base: Path) -> list[str]:
@@ -143,16 +115,3 @@ def _pip(generation: Path, lib: Path, base: Path) -> list[str]:
     if (lib / "site-packages" / "pip").is_dir():
         return own
     return [str(base / "bin" / "python"), "-I", "-m", "pip", "--python", own[0]]
-
-
-def _environment() -> dict[str, str]:
-    """The environment, made such that pip installs into the generation whatever the host's pip.conf says."""
-    away = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
-    kept = {name: value for name, value in os.environ.items() if name not in away}
-    return kept | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-
-
-def _reason(output: list[str]) -> str:
-    errors = [line.removeprefix("ERROR: ") for line in output if line.startswith("ERROR: ")]
-    text = errors[0] if errors else (output[-1] if output else "it failed without a word")
-    return re.sub(r"//[^/@\s]*@", "//", text)

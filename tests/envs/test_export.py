@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from fleetenv.conda.export import FORMATS, Locked, in_order, locked_for, render
-from fleetenv.conda.lock import CondaPackage, fresh_lock
+from fleetenv.conda.lock import CondaPackage, PipPackage, fresh_lock
 from fleetenv.conda.spec import read_spec
 
 from .machine import Project
@@ -187,6 +188,16 @@ def test_credentials_are_never_written(project: Project) -> None:
     for to in FORMATS:
         assert "PASSWORD" not in render(to, locked_for(spec, lock, None))
     assert "--extra-index-url https://x.lab/simple" in render("requirements", locked_for(spec, lock, None))
+
+
+def test_a_commit_is_installed_by_a_command_of_its_own(locked: Locked) -> None:
+    commit = PipPackage("fork", "0.1", f"git+https://git.lab/fork@{'0' * 40}", "")
+    wish = replace(locked.spec.pip[0], name="fork", text=f"fork @ {commit.url}")
+    spec = replace(locked.spec, pip=(*locked.spec.pip, wish))
+    both = replace(locked, spec=spec, platform=replace(locked.platform, pip=(*locked.platform.pip, commit)))
+    assert f"\nfork @ {commit.url}" not in render("requirements", both)
+    for to in ("dockerfile", "gitlab-ci", "github-actions"):
+        assert f" -m pip install --no-deps --disable-pip-version-check 'fork @ {commit.url}'" in render(to, both)
 
 
 def test_a_stale_lock_is_refused_and_a_name_is_looked_for_in_envs(project: Project, fleetenv_cli: Any) -> None:

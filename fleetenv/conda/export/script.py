@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetenv.conda.export import Locked
+from fleetenv.conda.export.requirements import commits, hashed
+from fleetenv.remote import sh
 
 MICROMAMBA = "2.0.5"
 """The version that builds; the oldest one known to check each file's sha256."""
@@ -18,15 +20,13 @@ def create(prefix: str, packages: str) -> str:
 
 
 def install_pip(locked: Locked, prefix: str, requirements: str) -> list[str]:
-    """Return the commands that add the pip section; an environment without pip borrows one."""
-    install = f"install --no-deps --require-hashes --disable-pip-version-check --requirement {requirements}"
-    if locked.has_pip:
-        return [f"{prefix}/bin/python -I -m pip {install}"]
-    return [
-        f"{prefix}/bin/python -I -m venv {prefix}-pip",
-        f"{prefix}-pip/bin/python -I -m pip --python {prefix}/bin/python {install}",
-        f"rm -rf {prefix}-pip",
-    ]
+    """Return the commands that add the pip section; without pip in it Python runs the one that its library brings."""
+    wishes = [f"--require-hashes --requirement {requirements}"] if hashed(locked) else []
+    wishes += [sh(commit) for commit in commits(locked)]
+    pip = f"{prefix}/bin/python -m pip"
+    if not locked.has_pip:
+        pip = f'PYTHONPATH="$(echo {prefix}/lib/python3*/ensurepip/_bundled/pip-*.whl)" {pip}'
+    return [f"{pip} install --no-deps --disable-pip-version-check {wish}" for wish in wishes]
 
 
 def written(lines: Sequence[str], path: str) -> list[str]:
