@@ -111,7 +111,8 @@ def read_lock(path: Path) -> Lock:
         ) from error
     if environment is None:
         raise InputError(f"the lock {path} has no default environment")
-    platforms = {platform.name: _platform(environment, platform, path) for platform in environment.platforms()}
+    known = sorted(environment.platforms(), key=lambda platform: platform.name)  # py-rattler's order is by chance
+    platforms = {platform.name: _platform(environment, platform, path) for platform in known}
     return Lock(path, _spec_digest(text), platforms, text)
 
 

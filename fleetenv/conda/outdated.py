@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from fleetenv.conda.lock import PlatformLock, Target, lock_path
-from fleetenv.conda.pypi import PipIndex, newest
+from fleetenv.conda.pypi import newest
 from fleetenv.conda.relock import Say, Solution, Wishes, present_lock, solved
 from fleetenv.conda.repodata import records, run
 from fleetenv.conda.sources import Sources
@@ -48,11 +48,10 @@ def outdated(spec: Spec, wishes: Wishes, say: Say = lambda _: None) -> tuple[Out
         raise InputError(f"there is no lock {path}", location=spec.location, hint=f"run 'fleetenv lock {spec.path}'")
     wanted = [Target(each.platform, each.virtual_packages) for each in lock.platforms.values()]
     solution = solved(spec, wanted, replace(wishes, update_all=True), None, say)
-    index = PipIndex(wishes.pip_index, offline=solution.sources.offline)
     found: dict[_Row, list[str]] = {}
     for target in wanted:
         locked = lock.platforms[target.platform]
-        for row in (*_conda(locked, solution, target), *_pip(spec, locked, solution, target, index)):
+        for row in (*_conda(locked, solution, target), *_pip(spec, locked, solution, target)):
             found.setdefault(row, []).append(target.platform)
     direct = {normalized(each.name) for each in (*spec.conda, *spec.pip)}
     packages = [Outdated(*row, tuple(where), normalized(row[0]) in direct) for row, where in found.items()]
@@ -86,11 +85,11 @@ async def _latest(sources: Sources, platform: str, names: Iterable[str]) -> dict
     return {name: str(record.version) for name, record in latest.items()}
 
 
-def _pip(spec: Spec, locked: PlatformLock, solution: Solution, target: Target, index: PipIndex) -> Iterator[_Row]:
+def _pip(spec: Spec, locked: PlatformLock, solution: Solution, target: Target) -> Iterator[_Row]:
     direct = {each.name for each in spec.pip if each.direct_url}
     packages = [each for each in locked.pip if each.name not in direct]
     fits = {each.name: each.version for each in solution.pip[target]}
-    latest = newest(spec, target, solution.conda[target], index, [each.name for each in packages])
+    latest = newest(spec, target, solution.conda[target], solution.index, [each.name for each in packages])
     for each in packages:
         fitting, best = fits.get(each.name), latest.get(each.name, each.version)
         if each.version != best or (fitting and fitting != each.version):

@@ -14,7 +14,7 @@ from fleetenv.conda.lock import CondaPackage, Lock, PipPackage, Target, lock_pat
 from fleetenv.conda.pypi import IndexUnreachable, PipIndex, resolve
 from fleetenv.conda.repodata import ChannelsUnreadable
 from fleetenv.conda.settings import MACHINES, Baseline, Settings
-from fleetenv.conda.solve import DEFAULT_GLIBC, DEFAULT_PLATFORM, solve, target
+from fleetenv.conda.solve import DEFAULT_GLIBC, DEFAULT_PLATFORM, Kept, solve, target
 from fleetenv.conda.sources import Sources, sources
 from fleetenv.conda.spec import Spec, normalized
 from fleetenv.errors import InputError, nearest
@@ -52,9 +52,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """The packages of a spec for each target."""
+    """The packages of a spec for each target, and where they were found."""
 
     sources: Sources
+    index: PipIndex
     conda: Mapping[Target, Sequence[RepoDataRecord]]
     pip: Mapping[Target, Sequence[PipPackage]]
 
@@ -86,23 +87,25 @@ def solved(
     """
     platforms = present.platforms.values() if present else ()
     conda_kept = {each.platform: [one for one in each.conda if not wishes.renews(one)] for each in platforms}
+    renewed = frozenset(one.name for each in platforms for one in each.conda if wishes.renews(one))
+    kept = Kept(conda_kept, frozenset() if wishes.update_all else renewed)
     pip_kept = {each.platform: [one for one in each.pip if not wishes.renews(one)] for each in platforms}
     here = sources(spec, wishes.mirror, offline=wishes.offline)
     try:
-        conda = solve(spec, wanted, here, conda_kept)
+        conda = solve(spec, wanted, here, kept)
     except ChannelsUnreadable as error:
         here = replace(here, offline=True)
-        conda = _cached(partial(solve, spec, wanted, here, conda_kept), error, say)
-    index = PipIndex(wishes.pip_index, offline=here.offline)
+        conda = _cached(partial(solve, spec, wanted, here, kept), error, say)
+    index = PipIndex(wishes.pip_index, offline=wishes.offline)
     pip = {}
     for each in wanted:
-        kept = pip_kept.get(each.platform, ())
+        stay = pip_kept.get(each.platform, ())
         try:
-            pip[each] = resolve(spec, each, conda[each], here, index, kept)
+            pip[each] = resolve(spec, each, conda[each], here, index, stay)
         except IndexUnreachable as error:
             index = replace(index, offline=True)
-            pip[each] = _cached(partial(resolve, spec, each, conda[each], here, index, kept), error, say)
-    return Solution(here, conda, pip)
+            pip[each] = _cached(partial(resolve, spec, each, conda[each], here, index, stay), error, say)
+    return Solution(here, index, conda, pip)
 
 
 def relocked(spec: Spec, wishes: Wishes, say: Say = lambda _: None) -> Lock:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fleetenv.conda.lock import CondaPackage, Target
@@ -36,30 +38,29 @@ def target(platform: str, *, glibc: str = DEFAULT_GLIBC, cuda: str | None = None
     return Target(platform, tuple(virtual + ([f"__cuda={cuda}"] if cuda else [])))
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What of a present lock stays as long as it fits the spec, and its channel still has it."""
+
+    packages: Mapping[str, Collection[CondaPackage]] = field(default_factory=dict)  # of each platform
+    update: frozenset[str] = frozenset()  # names of packages that are to be the newest that fit, whatever that moves
+
+
 def solve(
-    spec: Spec,
-    targets: Sequence[Target],
-    sources: Sources,
-    keep: Mapping[str, Collection[CondaPackage]] | None = None,
+    spec: Spec, targets: Sequence[Target], sources: Sources, kept: Kept | None = None
 ) -> dict[Target, list[RepoDataRecord]]:
     """Solve the conda part of a spec for each target.
-
-    Args:
-        spec: The spec.
-        targets: What it is solved for.
-        sources: Where its packages come from.
-        keep: For each platform, locked packages that stay as long as they fit and their channel still has them.
 
     Raises:
         ChannelsUnreadable: a channel cannot be read.
         InputError: no set of packages meets the spec (with the solver's reason, at the dependency that it names), or a
             dependency is not written as conda understands it.
     """
-    return run(_solve(spec, targets, sources, keep or {}))
+    return run(_solve(spec, targets, sources, kept or Kept()))
 
 
 async def _solve(
-    spec: Spec, targets: Sequence[Target], sources: Sources, keep: Mapping[str, Collection[CondaPackage]]
+    spec: Spec, targets: Sequence[Target], sources: Sources, kept: Kept
 ) -> dict[Target, list[RepoDataRecord]]:
     from rattler import Channel
     from rattler import solve as rattler_solve
@@ -69,14 +70,22 @@ async def _solve(
     wanted = [_match_spec(each, sources) for each in spec.conda]
     solved = {}
     for each in targets:
+        once = partial(
+            rattler_solve,
+            sources=[Channel(url) for url in sources.channels],
+            specs=wanted,
+            gateway=repodata,
+            platforms=[each.platform, "noarch"],  # type: ignore[list-item]  # a str of py-rattler's Literal
+            virtual_packages=[_virtual_package(text) for text in each.virtual_packages],
+        )
         try:
-            solved[each] = await rattler_solve(
-                sources=[Channel(url) for url in sources.channels],
-                specs=wanted,
-                gateway=repodata,
-                platforms=[each.platform, "noarch"],  # type: ignore[list-item]  # a str of py-rattler's Literal
-                virtual_packages=[_virtual_package(text) for text in each.virtual_packages],
-                locked_packages=await _still_there(keep.get(each.platform, ()), each.platform, sources, repodata),
+            # What stays would hold back what needs it in another version: so first the newest is looked for.
+            newest = [record for record in await once() if record.name.normalized in kept.update] if kept.update else []
+            solved[each] = await once(
+                locked_packages=await _still_there(
+                    kept.packages.get(each.platform, ()), each.platform, sources, repodata
+                ),
+                constraints=[f"{record.name.normalized} =={record.version}" for record in newest],
             )
         except SolverError as error:
             raise _unsolvable(spec, each, str(error)) from error

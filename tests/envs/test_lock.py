@@ -194,6 +194,16 @@ def test_what_still_fits_stays_until_it_is_to_be_updated(project: Project, fleet
     assert done.stdout.splitlines()[1:] == ["  package        old  new  channel", "  fleet-metrics  0.1  0.2  pip"]
 
 
+def test_an_update_moves_what_would_hold_it_back_and_nothing_else(project: Project) -> None:
+    lock(project, "fleet-text=0.9", "fleet-tensor=1.1", "fleet-data=1.0")
+    path = lock(project, "fleet-text", "fleet-tensor", "fleet-data")
+    assert versions(path) == {"fleet-text": "0.9", "fleet-tensor": "1.1", "fleet-data": "1.0"}
+    relock(read_spec(path.with_suffix(".yml")), Wishes(update=("fleet-text",)))
+    assert versions(path) == {"fleet-text": "1.0", "fleet-tensor": "1.1", "fleet-data": "1.0"}
+    relock(read_spec(path.with_suffix(".yml")), Wishes(update=("fleet-tensor",)))  # fleet-data 1.0 needs one below 2
+    assert versions(path) == {"fleet-text": "1.0", "fleet-tensor": "2.0", "fleet-data": "1.2"}
+
+
 def test_a_locked_package_that_was_withdrawn_or_replaced_does_not_stay(tmp_path: Path, lab_channel: LabChannel) -> None:
     project = Project(tmp_path, copied(lab_channel, tmp_path / "channel"))
     package = project.channel.add_package("fleet-moody", "1.0")
@@ -259,7 +269,10 @@ def test_one_lock_for_two_platforms_with_a_pip_part_for_each(tmp_path: Path, lab
     )
     relock(read_spec(path), Wishes(pip_index=channel.simple))
     lock = read_lock(path.with_suffix(".lock"))
+    assert list(lock.platforms) == ["linux-64", "linux-aarch64"]
     assert ["__cuda=12.4" in each.virtual_packages for each in lock.platforms.values()] == [True, False]
+    for _ in range(3):  # several platforms are told in one order
+        assert relock(read_spec(path), Wishes(pip_index=channel.simple)).text == lock.text
     found = {
         name: {each.name: each.url.rpartition("/")[2] for each in locked.pip} for name, locked in lock.platforms.items()
     }
@@ -304,6 +317,8 @@ def test_the_cache_does_when_the_network_is_down(project: Project, fleetenv_cli:
     assert f"note: cannot read the channels ({url}/conda): " in done.stderr
     assert "; used what was cached before instead" in done.stderr
     assert path.with_suffix(".lock").read_bytes() == before
+    done = fleetenv_cli("outdated", *words[1:], "--offline")
+    assert (done.status, done.stdout) == (0, f"{path.with_suffix('.lock')}: all is the newest\n")
     path.write_text(text.replace(f"{url}/conda", f"{url}/other"))
     done = fleetenv_cli(*words, "--offline")
     assert (done.status, "offline, only channels that were read before can be used" in done.stderr) == (1, True)
