@@ -87,7 +87,7 @@ class Inquiry(Generic[T]):
 
 ROLLBACK = Inquiry("rollback", (*_GENERATIONS, "interpreter", "rollback"), Rollback)
 LISTING = Inquiry("listing", (*_GENERATIONS, "disk", "listing", "places", "records"), Listing)
-CLEANING = Inquiry("cleaning", (*_GENERATIONS, "cleaning", "disk", "places"), Cleaning)
+CLEANING = Inquiry("cleaning", (*_GENERATIONS, "arrivals", "cleaning", "disk", "places"), Cleaning)
 VERIFICATION = Inquiry(
     "verification", (*_GENERATIONS, "contents", "interpreter", "places", "records", "verification"), Verifications
 )

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from .arrivals import FOLDER
 from .disk import Tally
 from .generations import Generations, hold, remove
 from .lock import holder_of
 from .places import BASE, elsewhere, environments, register
 from .processes import Process, Processes, told
 
-_SETTLED = 3600.0  # seconds without change after which no conda can be about to link a package
+_SETTLED = 3600.0  # seconds without change after which nobody can be about to link a package, or to send the rest
 _ARCHIVES = (".conda", ".tar.bz2")
 
 
@@ -93,6 +94,7 @@ class _Plan:
         self._keep = keep
         self._processes = Processes(prefix)
         self._removed = Tally()
+        self._settled = time.time() - _SETTLED
         self._doomed: set[Path] = set()  # environments and generations
 
     def notes(self) -> list[str]:
@@ -118,6 +120,7 @@ class _Plan:
             if name != BASE:
                 yield from self._environment(name)
         if not busy:
+            yield from self._transfers()
             yield from self._packages()
 
     def _managed(self) -> list[Generations]:
@@ -158,14 +161,21 @@ class _Plan:
             size = sum(self._removed.free(path) for path in paths)
         yield _Doomed(Item("environment", name, size, stays), go)
 
+    def _transfers(self) -> Iterator[_Doomed]:
+        """Yield what is left of downloads, and of what the controller sent, when nobody went on with them."""
+        tools, downloads = self._prefix / ".fleetenv", self._prefix / "pkgs" / FOLDER
+        for path in sorted((*tools.glob(".*"), *downloads.glob("*"))):
+            if path.lstat().st_mtime < self._settled:
+                name = str(path.relative_to(self._prefix))
+                yield self._item("unfinished", name, path, self._processes.using(path), partial(remove, path))
+
     def _packages(self) -> Iterator[_Doomed]:
         cache = self._prefix / "pkgs"
         referenced = self._referenced()
-        settled = time.time() - _SETTLED
         packages = [path.parent.parent for path in sorted(cache.glob("*/info/index.json"))]
         archives = [path for path in sorted(cache.iterdir()) if path.name.endswith(_ARCHIVES)] if packages else []
         for path in packages:
-            if path.name in referenced or path.lstat().st_mtime > settled or not self._removed.frees_all(path):
+            if path.name in referenced or path.lstat().st_mtime > self._settled or not self._removed.frees_all(path):
                 continue
             using = [each for each in self._processes.using(path) if each.certain]
             beside = [each for each in archives if _stem(each) == path.name]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,30 @@ def test_leftovers_go_unless_somebody_is_building(machine: Machine, project: Pro
     finally:
         os.killpg(builder.pid, 9)
         builder.wait()
-    leftovers = {f"nlp_train/{name}": "unfinished" for name in ("0007-aaaaaaaaaaaa", ".removed-0001-bbbbbbbbbbbb")}
+    part = machine.prefix / "pkgs" / ".fleetenv-partial" / "0123.part"
+    part.parent.mkdir(exist_ok=True)
+    part.touch()
+    sent = machine.prefix / ".fleetenv" / ".py-rattler.tar.gz.fleetenv-0123"
+    sent.touch()
+    os.utime(sent, (1, 1))
+    leftovers = {str(sent.relative_to(machine.prefix)): "unfinished"}
+    leftovers |= {f"nlp_train/{name}": "unfinished" for name in ("0007-aaaaaaaaaaaa", ".removed-0001-bbbbbbbbbbbb")}
     assert going(machine.clean()) == {"gone_env/0002-cccccccccccc": "generation", **leftovers}
     assert machine.generations() == [machine.current().name]
     assert not removed.parent.exists()
+    assert part.exists()  # somebody may be about to go on with it
+
+
+def test_a_prefix_that_is_reached_through_a_link_is_the_same(
+    machine: Machine, project: Project, tmp_path: Path
+) -> None:
+    """The kernel tells of open files by their real paths."""
+    alias = replace(machine, prefix=tmp_path / "opt")
+    alias.prefix.symlink_to(machine.prefix)
+    for version in ("1.0", "1.1"):
+        project.lock(f"fleet-cleaned={version}")
+        alias.apply(project.task(alias))
+    old = alias.generations()[0]
+    with (alias.current().parent / old / "conda-meta" / "history").open():
+        (item,) = alias.clean(keep=1).items
+    assert (item.name, item.stays.partition(" process")[0]) == (f"nlp_train/{old}", "in use by")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from fleetenv.errors import TaskFailed
+from fleetenv.lab.channel import LabChannel
 
 from .machine import Machine, Project
 
@@ -16,12 +18,23 @@ def version(machine: Machine) -> str:
     return machine.python("import fleet_tensor; print(fleet_tensor.__version__)")
 
 
-@pytest.fixture
-def three(machine: Machine, project: Project) -> Machine:
-    """A host with generations 1 to 3, of fleet-tensor 1.0, 1.1 and 2.0."""
+@pytest.fixture(scope="module")
+def built(shared_machine: Machine, lab_channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What lies in `envs` after three builds, to be put there again."""
+    project = Project(tmp_path_factory.mktemp("project"), lab_channel)
     for each in ("1.0", "1.1", "2.0"):
         project.lock(f"fleet-tensor={each}")
-        machine.apply(project.task(machine, keep=3))
+        shared_machine.apply(project.task(shared_machine, keep=3))
+    copy = shared_machine.prefix / "built"
+    (shared_machine.prefix / "envs").rename(copy)
+    return copy
+
+
+@pytest.fixture
+def three(machine: Machine, built: Path, project: Project) -> Machine:
+    """A host with generations 1 to 3, of fleet-tensor 1.0, 1.1 and 2.0."""
+    subprocess.run(["cp", "--archive", "--link", built, machine.prefix / "envs"], check=True)
+    project.lock("fleet-tensor=2.0")
     return machine
 
 
