@@ -20,6 +20,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from fleetenv.cli.inquiring import conda_prefix
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_hosts
 from fleetenv.conda.handmade import Handmade, look
 from fleetenv.errors import InputError, Unreachable
@@ -28,7 +29,6 @@ from fleetenv.report.text import visible_line
 from fleetenv.shell import Connect, Connection, Settings, visit
 from fleetenv.source import Value
 
-DEFAULT_PREFIX = "/opt/miniconda3"
 EXIT_NOT_LOCKED = 2
 EXIT_UNREACHABLE = 4
 
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
                 f"'{options.host}' names {len(hosts)} hosts", hint="one environment of one host is adopted"
             )
         ((host, variables),) = hosts
-        path = _path(options, variables)
+        path = _path(options, host.host, variables)
         found = asyncio.run(_look(host, path, connect))
     if found is None:
         return EXIT_UNREACHABLE
@@ -81,14 +81,13 @@ def run(options: argparse.Namespace) -> int:
     return 0 if done.fresh else EXIT_NOT_LOCKED
 
 
-def _path(options: argparse.Namespace, variables: Mapping[str, Value]) -> str:
+def _path(options: argparse.Namespace, host: str, variables: Mapping[str, Value]) -> str:
     environment = options.environment.rstrip("/")
     if environment.startswith("/"):
         return str(environment)
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", environment):
         raise InputError(f"'{environment}' is neither the name nor the absolute path of an environment")
-    prefix = options.prefix or variables.get("conda_prefix", DEFAULT_PREFIX)
-    return f"{prefix}/envs/{environment}"
+    return f"{conda_prefix(options, host, variables)}/envs/{environment}"
 
 
 async def _look(host: Settings, path: str, connect: Connect) -> Handmade | None:

@@ -53,7 +53,7 @@ def inquire(options: argparse.Namespace, inquiry: Inquiry[T], ask: Callable[[str
     """
     with connecting(options) as connect:
         hosts = read_hosts(options, options.pattern)
-        questions = {settings.host: ask(_prefix(options, settings.host, known)) for settings, known in hosts}
+        questions = {settings.host: ask(conda_prefix(options, settings.host, known)) for settings, known in hosts}
         answering = _ask_all([settings for settings, _ in hosts], questions, inquiry, connect, options.forks)
         return asyncio.run(answering)
 
@@ -99,7 +99,12 @@ async def _ask_all(
     return {settings.host: answers[settings.host] for settings in hosts}
 
 
-def _prefix(options: argparse.Namespace, host: str, variables: Mapping[str, Value]) -> str:
+def conda_prefix(options: argparse.Namespace, host: str, variables: Mapping[str, Value]) -> str:
+    """Return where a host's Miniconda is: what `--prefix` says, else the host's variable, else the usual place.
+
+    Raises:
+        InputError: that cannot be.
+    """
     prefix = options.prefix or variables.get("conda_prefix", DEFAULT_PREFIX)
     if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
         where = "--prefix" if options.prefix else f"conda_prefix of {host}"

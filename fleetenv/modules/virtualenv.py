@@ -10,24 +10,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+import msgspec
 from msgspec import UNSET, Meta
 
-from fleetenv.conda.builder import program
+from fleetenv.conda.inquiry import Inquiry
 from fleetenv.conda.requirements_file import Requirements, read_requirements
 from fleetenv.conda.whoami import whoami
 from fleetenv.errors import MissingFile, TaskFailed
 from fleetenv.modules.accounts import check_name
 from fleetenv.modules.base import Controller, StateModule
-from fleetenv.modules.hostpath import check_path, quoted
+from fleetenv.modules.hostpath import check_path
 from fleetenv.modules.virtualenvstate import SCRIPT, Subject, VirtualenvState, parse
-from fleetenv.onhost.virtualenv import Request
-from fleetenv.remote import Lookup, Run, Send, Step, sh
+from fleetenv.onhost.virtualenv import Outcome, Request
+from fleetenv.remote import Lookup, Step
 from fleetenv.source import Value
 from fleetenv.state import Diff
 
-_START = (
-    "import sys; sys.version_info >= (3, 10) or sys.exit('fleetenv needs Python 3.10 or newer in Miniconda');"
-    " sys.path.insert(0, sys.argv[1]); from fleetenv.onhost.virtualenv import main; sys.exit(main())"
+_BUILDER = Inquiry(
+    "virtualenv",
+    ("answering", "generations", "interpreter", "lock", "pip", "processes", "report", "virtualenv"),
+    Outcome,
 )
 
 
@@ -151,15 +153,9 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
         )
 
     def converge(self, diff: Diff[VirtualenvState]) -> Iterator[Step]:
-        """Send the builder, where it is not yet, and let it build or remove the virtualenv."""
+        """Build or remove the virtualenv."""
         found = diff.found
         assert found is not None
-        folder = f"{self.path.rpartition('/')[0]}/.fleetenv"
-        builder = program()
-        tools = found.tools if isinstance(found.tools, tuple) else ()
-        if builder.name not in tools:
-            yield Run(f"umask 022; mkdir -p -- {quoted(folder)}")
-            yield Send(builder.data, f"{folder}/{builder.name}", mode=0o644)
         generation = found.generation if isinstance(found.generation, str) else ""
         request = Request("remove", str(found.path), who=whoami())
         if self.state == "present":
@@ -180,8 +176,8 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
                 owner=self.owner or "",
                 who=whoami(),
             )
-        command = sh(f"{self.prefix}/bin/python", "-I", "-c", _START)
-        yield Run(f"{command} {quoted(f'{folder}/{builder.name}')}", stdin=json.dumps(asdict(request)).encode())
+        step = _BUILDER.ask(self.prefix, **asdict(request))
+        yield msgspec.structs.replace(step, may_fail=False)
 
     def returns(self, found: VirtualenvState | None) -> Mapping[str, Value]:
         """Return where the virtualenv is, what it is built upon, and whether that is not the current base any more."""

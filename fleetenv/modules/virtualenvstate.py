@@ -28,7 +28,6 @@ for subject do
       version=$("$python" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null </dev/null) &&
       printf 'interpreter\0%s\0version\0%s\0' "$python" "$version"
   fi
-  for tool in "${path%/*}"/.fleetenv/builder-*; do printf 'tool\0%s\0' "${tool##*/}"; done
   if [ -L "$path" ]; then printf 'link\0%s\0' "$(readlink -- "$path")"; fi
   if [ -e "$path" ] || [ -L "$path" ]; then printf 'present\0%s\0' "$path"; fi
   if [ -f "$path/pyvenv.cfg" ]; then
@@ -71,7 +70,6 @@ class VirtualenvState(State, frozen=True, kw_only=True):
     interpreter: str | UnsetType | None = UNSET
     """The interpreter that it would be built with now, in a folder that is no link."""
     version: str | UnsetType | None = UNSET
-    tools: tuple[str, ...] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,6 @@ def _state(answer: list[tuple[str, str]]) -> VirtualenvState:
         recorded=recorded,
         interpreter=told.get("interpreter"),
         version=told.get("version"),
-        tools=tuple(value for key, value in answer if key == "tool"),
     )
 
 

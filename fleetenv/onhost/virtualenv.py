@@ -3,14 +3,13 @@
 FOLDER/NAME                          symbolic link to the current generation: where users find the virtualenv
 FOLDER/.fleetenv/NAME/0003-9f2c41aa  a generation: number, and what the digest of its requirements begins with
 
-It is tied to one generation of the environment beneath it: `bin/python` leads there, whatever is current later. Runs on
-Miniconda's own Python (3.10 or newer); the request comes as JSON on standard input.
+It is tied to one generation of the environment beneath it: `bin/python` leads there, whatever is current later. Sent to
+Miniconda's own Python with each request; leaves nothing beside what is asked for.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -98,25 +97,21 @@ class Request:
     who: str = ""  # user@controller, for whoever has to wait
 
 
-def main() -> int:
-    """Do what standard input asks for; one line on standard error when it cannot be done."""
-    os.umask(0o022)  # other users of the host run what is in it
-    try:
-        request = Request(**json.load(sys.stdin))
-    except ValueError:
-        sys.stderr.write("the connection was lost before all of the request had come\n")
-        return 1
-    try:
-        notes = build(request) if request.action == "build" else remove_virtualenv(request)
-    except Failure as failure:
-        sys.stderr.write(f"{failure}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"{error.filename or request.path}: {error.strerror or error}\n")
-        return 1
-    for note in notes:
-        sys.stdout.write(f"{note}\n")
-    return 0
+@dataclass(frozen=True)
+class Outcome:
+    """What is worth telling of a build or a removal."""
+
+    notes: list[str]
+
+
+def answer(prefix: str, **request: object) -> Outcome:
+    """Do what a [`Request`][] asks for; `prefix` is where Miniconda is, whose Python this runs on.
+
+    Raises:
+        Failure: it cannot be done.
+    """
+    asked = Request(**request)  # type: ignore[arg-type]  # fields checked by the sender
+    return Outcome(build(asked) if asked.action == "build" else remove_virtualenv(asked))
 
 
 def build(request: Request) -> list[str]:

@@ -67,7 +67,9 @@ def adopt(machine: Machine, project: Project, fleetenv_cli: Any) -> Any:
     return run
 
 
-def test_an_environment_made_by_hand_is_adopted_and_taken_over(machine: Machine, project: Project, adopt: Any) -> None:
+def test_an_environment_made_by_hand_is_adopted_and_taken_over(
+    machine: Machine, project: Project, adopt: Any, fleetenv_cli: Any
+) -> None:
     by_hand = make_by_hand(machine, project, "python", "pip", "fleet-text=0.9")
     pip(by_hand, project, "fleet-plots")
     (by_hand / "conda-meta" / "state").write_text(json.dumps({"env_vars": {"FLEET_MODE": "train"}}))
@@ -92,9 +94,9 @@ def test_an_environment_made_by_hand_is_adopted_and_taken_over(machine: Machine,
     assert not machine.diff(task)
     aside = machine.prefix / "envs" / ".fleetenv" / "nlp_train" / "0001-by-hand"
     assert records(aside) == was
-    link = machine.prefix / "envs" / "nlp_train"
-    link.unlink()
-    link.symlink_to(aside)  # the way back
+    back = fleetenv_cli("rollback", "nlp_train", "-i", project.folder / "hosts.yml")
+    assert back.status == 0, back.stdout + back.stderr
+    assert machine.current() == aside
     assert machine.python("import fleet_plots; print(fleet_plots.__version__)") == "1.0"
 
     again = adopt("nlp_train")
