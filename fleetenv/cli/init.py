@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 Next, in {options.folder}:
   write your machines into inventories/lab/hosts.yml, and how to log in into inventories/lab/group_vars/all.yml
   fleetenv ping all -i inventories/lab
-  fleetenv lock envs/*.yml --cuda 12.4
+  fleetenv lock envs/*.yml
   fleetenv apply playbooks/site.yml -i inventories/lab --check --diff
   fleetenv apply playbooks/site.yml -i inventories/lab""")
     return 0

@@ -5,7 +5,7 @@ present lock stay as long as they fit. Platforms, glibc and CUDA are those of th
 'fleetenv:' block, else of the present lock.
 
 Examples:
-  fleetenv lock envs/*.yml --cuda 12.4
+  fleetenv lock envs/*.yml
   fleetenv lock envs/nlp_train.yml --platform linux-64 --platform linux-aarch64
   fleetenv lock envs/*.yml --update numpy --update pytorch
   fleetenv lock envs/*.yml --mirror tuna --pip-index https://pypi.tuna.tsinghua.edu.cn/simple
