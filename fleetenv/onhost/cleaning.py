@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .arrivals import FOLDER
 from .disk import Tally
-from .generations import Generations, hold, remove
+from .generations import Generations, every, hold, remove
 from .lock import holder_of
 from .places import BASE, elsewhere, environments, register
 from .processes import Process, Processes, told
@@ -99,19 +99,19 @@ class _Plan:
 
     def notes(self) -> list[str]:
         """Say which of the names are none of an environment here."""
-        there = {place.name for place in environments(self._prefix)} | {each.name for each in self._managed()}
+        there = {place.name for place in environments(self._prefix)} | {each.name for each in every(self._prefix)}
         told = [f"there is no environment '{name}'" for name in self._names if name not in there]
         return told + (["base is Miniconda's own, and stays"] if BASE in self._names else [])
 
     def remove_empty(self) -> None:
         """Remove the folders of environments that have no generations any more."""
-        for generations in self._managed():
+        for generations in every(self._prefix):
             with suppress(OSError):
                 generations.folder.rmdir()
 
     def items(self, *, busy: bool) -> Iterator[_Doomed]:
         """Yield what goes; `busy`: somebody is building, so that what looks unfinished or unused may not be."""
-        for generations in self._managed():
+        for generations in every(self._prefix):
             if not busy:
                 yield from self._unfinished(generations)
             if generations.name not in self._names:
@@ -122,10 +122,6 @@ class _Plan:
         if not busy:
             yield from self._transfers()
             yield from self._packages()
-
-    def _managed(self) -> list[Generations]:
-        folders = sorted((self._prefix / "envs" / ".fleetenv").glob("*/"))
-        return [Generations(self._prefix, folder.name) for folder in folders if not folder.name.startswith(".")]
 
     def _unfinished(self, generations: Generations) -> Iterator[_Doomed]:
         for path in generations.unfinished():
@@ -187,7 +183,7 @@ class _Plan:
     def _referenced(self) -> set[str]:
         """Name the packages of every environment that stays, as their folders in the cache are named."""
         places = [place.path for place in (*environments(self._prefix), *elsewhere(self._prefix))]
-        places += [path for generations in self._managed() for _, path in generations.numbered()]
+        places += [path for generations in every(self._prefix) for _, path in generations.numbered()]
         found: set[str] = set()
         for place in places:
             if place not in self._doomed and place.resolve() not in self._doomed:

@@ -168,6 +168,13 @@ def hold(folder: Path, who: str, what: str, wait: float) -> Iterator[Lock]:
         yield lock
 
 
+def every(prefix: Path) -> list[Generations]:
+    """List the environments of a Miniconda prefix that have, or had, generations; by name."""
+    folder = prefix / "envs" / ".fleetenv"
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [Generations(prefix, name) for name in names if not name.startswith(".")]
+
+
 def finished(prefix: Path) -> list[Path]:
     """List the finished generations of all environments of a Miniconda prefix, newest first."""
     stamps = ((path.stat().st_mtime, path) for path in (prefix / "envs" / ".fleetenv").glob(f"*/[0-9]*/{STAMP}"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .disk import Tally
-from .generations import Generations
+from .generations import Generations, every
 from .lock import holder_of
 from .places import BASE, Place, elsewhere, environments
 from .processes import Process, Processes
@@ -57,16 +57,13 @@ def answer(prefix: str) -> Listing:
     root = Path(prefix)
     cache = Tally([root / "pkgs"])
     total = Tally([root / "pkgs"])
-    processes = Processes(root)
+    outside = elsewhere(root)
+    processes = Processes(root, *(place.path for place in outside))
     listed = [_environment(place, root, cache, total, processes) for place in environments(root)]
     known = {each.name for each in listed}
-    listed += [
-        _left(folder, root, cache, total, processes)
-        for folder in sorted((root / "envs" / ".fleetenv").glob("*/"))
-        if folder.name not in known and Generations(root, folder.name).numbered()
-    ]
-    for place in elsewhere(root):
-        listed.append(_environment(place, root, cache, total, Processes(place.path)))
+    left = (each for each in every(root) if each.name not in known and each.numbered())  # the environment was removed
+    listed += [_managed(each, cache, total, processes) for each in left]
+    listed += [_environment(place, root, cache, total, processes) for place in outside]
     return Listing(listed, cache.size, total.size, str(holder_of(root / "envs" / ".fleetenv") or ""))
 
 
@@ -92,11 +89,6 @@ def _environment(place: Place, prefix: Path, cache: Tally, total: Tally, process
         processes=using,
         generations=[],
     )
-
-
-def _left(folder: Path, prefix: Path, cache: Tally, total: Tally, processes: Processes) -> Environment:
-    """Describe generations whose environment was removed: processes used them then."""
-    return _managed(Generations(prefix, folder.name), cache, total, processes)
 
 
 def _managed(generations: Generations, cache: Tally, total: Tally, processes: Processes) -> Environment:

@@ -23,15 +23,16 @@ class Process:
 
 
 class Processes:
-    """What all processes but this one use below some folder, as seen once.
+    """What all processes but this one use of some folders and below them, as seen once.
 
     A process of another user may hide what it has open and mapped (all of them do from anybody but root). One that
     looks like Python is then taken to use everything: what cannot be seen must not be broken.
     """
 
-    def __init__(self, root: Path) -> None:
-        roots = {str(root), os.path.realpath(root)}  # the kernel tells paths with all links resolved
-        paths = re.compile("|".join(f"{re.escape(each)}/[^\n]*" for each in sorted(roots)))
+    def __init__(self, *folders: Path) -> None:
+        roots = {str(folder) for folder in folders}
+        roots |= {os.path.realpath(folder) for folder in folders}  # the kernel tells paths with all links resolved
+        paths = re.compile("|".join(f"{re.escape(root)}/[^\n]*" for root in sorted(roots)))
         self._using: dict[str, list[Process]] = {}
         self._hidden: list[Process] = []
         for entry in Path("/proc").iterdir():
@@ -48,9 +49,11 @@ class Processes:
     def _add(self, process: Process, paths: set[str], roots: set[str]) -> None:
         folders = set()
         for path in paths:
-            while path not in roots and path not in folders:
-                folders.add(path)
-                path = path.rpartition("/")[0]
+            folder = path
+            while folder not in roots and folder not in folders:
+                folders.add(folder)
+                folder = folder.rpartition("/")[0]
+            folders.add(folder)
         for folder in folders:
             self._using.setdefault(folder, []).append(process)
 
@@ -93,7 +96,7 @@ def _look(process: Path) -> tuple[str, str, bool]:
         command = (process / "cmdline").read_text("utf-8", "replace")
         parts.append(command.replace("\0", "\n"))
     try:
-        parts += [os.readlink(process / name) for name in ("exe", "cwd")]  # noqa: PTH115  # text is wanted
+        parts += [f"{os.readlink(process / name)}/" for name in ("exe", "cwd")]  # noqa: PTH115  # text is wanted
         parts.append((process / "maps").read_text("utf-8", "replace"))
         for descriptor in os.scandir(process / "fd"):
             with suppress(FileNotFoundError):

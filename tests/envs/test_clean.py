@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetenv.errors import TaskFailed
 from fleetenv.lab.channel import LabChannel
 from fleetenv.onhost.cleaning import Cleaning
 
@@ -119,6 +120,21 @@ def test_environments_go_only_when_they_are_named(machine: Machine, project: Pro
     assert sorted(path.name for path in by_hand.parent.iterdir()) == [".fleetenv"]
     assert machine.generations() == []
     assert str(by_hand.parent / "nlp_train") not in (machine.home / ".conda" / "environments.txt").read_text()
+
+
+def test_an_environment_made_by_hand_stays_while_it_is_used(machine: Machine, project: Project) -> None:
+    by_hand = machine.prefix / "envs" / "old_by_hand"
+    (by_hand / "conda-meta").mkdir(parents=True)
+    (by_hand / "conda-meta" / "history").touch()
+    me = f"in use by process {os.getpid()} of {Path('/proc/self').owner()}"
+    project.spec("fleet-cleaned")
+    absent = project.task(machine, spec=None, environment="old_by_hand", state="absent")
+    with (by_hand / "conda-meta" / "history").open():
+        assert [each.stays for each in machine.clean("old_by_hand").items] == [me]
+        with pytest.raises(TaskFailed, match=f"old_by_hand is {me}"):
+            machine.apply(absent)
+    machine.apply(absent)
+    assert not by_hand.exists()
 
 
 def test_what_a_process_has_open_stays(machine: Machine, project: Project) -> None:
