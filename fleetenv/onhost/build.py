@@ -152,16 +152,16 @@ def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> 
             interpreter.pin(generation, lib)
             interpreter.claim(lib)
             if pip:
-                wheels.install(pip, request.pip_options, generation, lib, prefix, supply, progress)
+                with bytecode.compiling(generation, lib, finished(prefix)):  # pip downloads, and has one core
+                    wheels.install(pip, request.pip_options, generation, lib, prefix, supply, progress)
                 progress.reach(len(records) + len(pip))
     notes = supply.downloader.notes
     if lib:
         progress.doing("compiling to byte-code")
-        bytecode.complete(generation, lib, finished(prefix))
-        progress.doing("checking")
-        interpreter.check(generation)
-        if pip:
-            wheels.check(pip, generation, lib, prefix)
+        with bytecode.compiling(generation, lib, finished(prefix)):
+            interpreter.check(generation)
+            if pip:
+                wheels.check(pip, generation, lib, prefix)
     _check_records(records, generation)
     _write_settings(request, generation)
     notes += contents.check(generation, lib, full=request.check == "full")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,21 +33,37 @@ class _Module:
     found: os.stat_result
 
 
-def complete(generation: Path, lib: Path, others: Iterable[Path]) -> None:
-    """See that all modules have byte-code. Files that do not compile are left: packages ship some on purpose.
+@contextmanager
+def compiling(generation: Path, lib: Path, others: Iterable[Path]) -> Iterator[None]:
+    """See that all modules which are there now have byte-code, while something else is being done.
+
+    Files that do not compile are left: packages ship some on purpose.
 
     Args:
         generation: What is being built.
         lib: Its `lib/python3.N`.
         others: Finished generations, from which byte-code may be shared.
     """
+    running = _begin(generation, lib, others)
+    try:
+        yield
+    except BaseException:
+        for process in running:  # nothing is to be written into what will be removed
+            process.kill()
+        raise
+    finally:
+        for process in running:
+            process.wait()
+
+
+def _begin(generation: Path, lib: Path, others: Iterable[Path]) -> list[subprocess.Popen[bytes]]:
     lacking = list(_lacking(generation, lib))
     for other in others:
         if not lacking:
-            return
+            return []
         finished = os.stat(other / STAMP).st_mtime_ns  # noqa: PTH116  # as all below: thousands of files
         lacking = [module for module in lacking if not _share(module, generation, other, finished)]
-    _compile(generation, [str(generation / module.path) for module in lacking if "\n" not in module.path])
+    return _compile(generation, [str(generation / module.path) for module in lacking if "\n" not in module.path])
 
 
 def _lacking(generation: Path, lib: Path) -> Iterator[_Module]:
@@ -98,8 +114,8 @@ def _share(module: _Module, generation: Path, other: Path, finished: int) -> boo
     return True
 
 
-def _compile(generation: Path, paths: list[str]) -> None:
-    """Compile modules with the generation's own Python, in as many processes as are worth it."""
+def _compile(generation: Path, paths: list[str]) -> list[subprocess.Popen[bytes]]:
+    """Begin to compile modules with the generation's own Python, in as many processes as are worth it."""
     processes = min(len(os.sched_getaffinity(0)), -(-len(paths) // _AT_ONCE))
     command = [str(generation / "bin" / "python"), "-I", "-m", "compileall", "-q", "-q", "-i", "-"]
     running = []
@@ -112,5 +128,4 @@ def _compile(generation: Path, paths: list[str]) -> None:
         with suppress(BrokenPipeError), process.stdin as stdin:  # it did not start: the check that follows says why
             stdin.write(os.fsencode("".join(f"{path}\n" for path in paths[number::processes])))
         running.append(process)
-    for process in running:
-        process.wait()
+    return running
