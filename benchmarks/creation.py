@@ -30,9 +30,9 @@ from benchmarks.tools import ROOT
 from benchmarks.workloads.main_job import serve
 
 _WISHES = ("python", "pip", "numpy", "matplotlib", "pillow", "fleet-text =1.0")
-_NAME = "lab_bench_creation"
+_NAME, _OTHER = "lab_bench_creation", "lab_bench_other"
 _FLEETENV, _CONDA = "fleetenv apply", "conda env create"
-_STATES = {"packages in conda's cache": False, "an empty cache": True}
+_STATES = ("an empty cache", "packages in conda's cache", "another environment has the packages")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -46,16 +46,17 @@ def main(words: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         desk = _Desk(Path(folder).resolve())
         print(f"conda: {desk.version}; {desk.count} packages")
-        for state, emptied in _STATES.items():
+        for state in _STATES:
             times: dict[str, list[float]] = {tool: [] for tool in desk.commands}
+            desk.prepare(state)
             for tool in desk.commands:
-                desk.create(tool, emptied=False)  # what each keeps for later is there: py-rattler, the index's copy
+                desk.create(tool)  # what each keeps for later is there: py-rattler, the index's copy
             for _ in range(options.rounds):
                 for tool in desk.commands:
-                    times[tool].append(desk.create(tool, emptied=emptied))
+                    times[tool].append(desk.create(tool))
             for tool, seconds in times.items():
                 ratio = median(seconds) / median(times[_FLEETENV])
-                print(f"{state:<26} {tool:<18} {median(seconds):6.2f} s  {ratio:5.1f} x", flush=True)
+                print(f"{state:<36} {tool:<18} {median(seconds):6.2f} s  {ratio:5.1f} x", flush=True)
 
 
 class _Desk:
@@ -69,29 +70,37 @@ class _Desk:
         url = f"{serve(channel.folder, '127.0.0.1')}/conda"
         self._must("sh", str(packages.installer(channel).path), "-b", "-p", str(self._prefix))
         (self._prefix / ".condarc").write_text(f"channels: [{url}]\n")
-        spec = {"name": _NAME, "channels": [url], "dependencies": list(_WISHES)}
         (folder / "envs").mkdir()
-        (folder / f"envs/{_NAME}.yml").write_text(yaml.safe_dump(spec))
-        task = {"conda_env": {"spec": f"{_NAME}.yml", "prefix": str(self._prefix)}}
-        play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
-        (folder / "site.yml").write_text(yaml.safe_dump([play]))
+        for name in (_NAME, _OTHER):
+            spec = {"name": name, "channels": [url], "dependencies": list(_WISHES)}
+            (folder / f"envs/{name}.yml").write_text(yaml.safe_dump(spec))
+            task = {"conda_env": {"spec": f"{name}.yml", "prefix": str(self._prefix)}}
+            play = {"hosts": "all", "gather_facts": False, "tasks": [task]}
+            (folder / f"{name}.yml").write_text(yaml.safe_dump([play]))
         (folder / "hosts").write_text("here ansible_connection=local\n")
         python, conda = sys.executable, str(self._prefix / "bin/conda")
-        self._must(python, "-m", "fleetenv", "lock", f"envs/{_NAME}.yml")
+        self._must(python, "-m", "fleetenv", "lock", f"envs/{_NAME}.yml", f"envs/{_OTHER}.yml")
         self.version = self._must(conda, "--version").strip()
         self.commands = {
-            _FLEETENV: (python, "-m", "fleetenv", "apply", "site.yml", "-i", "hosts"),
+            _FLEETENV: (python, "-m", "fleetenv", "apply", f"{_NAME}.yml", "-i", "hosts"),
             _CONDA: (conda, "env", "create", "--quiet", "--yes", "--file", f"envs/{_NAME}.yml"),
         }
-        self.create(_FLEETENV, emptied=False)
+        self._emptied = False
+        self.create(_FLEETENV)
         self.count = len(list((self._prefix / "envs" / _NAME / "conda-meta").glob("*.json")))
 
-    def create(self, tool: str, *, emptied: bool) -> float:
+    def prepare(self, state: str) -> None:
+        """Bring the host into one of the states."""
+        self._emptied = state == _STATES[0]
+        if state == _STATES[2]:
+            self._must(sys.executable, "-m", "fleetenv", "apply", f"{_OTHER}.yml", "-i", "hosts")
+
+    def create(self, tool: str) -> float:
         """Make the environment where there is none; return the seconds that it took."""
-        for made in (_NAME, ".fleetenv"):
+        for made in (_NAME, f".fleetenv/{_NAME}"):
             path = self._prefix / "envs" / made
             path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
-        if emptied:
+        if self._emptied:
             shutil.rmtree(self._prefix / "pkgs", ignore_errors=True)
             (self._prefix / "pkgs").mkdir()
             (self._prefix / "pkgs/urls.txt").touch()  # by which conda knows its cache
