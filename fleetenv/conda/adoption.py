@@ -7,6 +7,7 @@ have no sha256) is looked up in its channel. The pip section is resolved with ex
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,6 +70,9 @@ def adopt(found: Handmade, name: str, origin: str, path: Path, wishes: Wishes) -
     """
     if not found.conda:
         raise InputError(f"{origin} has no conda packages: there is nothing to adopt")
+    twice = sorted(name for name, count in Counter(record.name for record in found.conda).items() if count > 1)
+    if twice:
+        raise InputError(f"{origin} has two records of {', '.join(twice)} in conda-meta: mend it with conda first")
     platform = _platform(found)
     packages = _canonical(found.conda)
     pip, warnings = _pip_section(found)

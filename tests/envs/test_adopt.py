@@ -157,6 +157,11 @@ def test_old_records_get_their_sha256_from_the_channel_or_no_lock(
     (locked,) = read_lock(project.folder / "envs" / "old.lock").platforms.values()
     assert sha256 in {each.sha256 for each in locked.conda}
 
+    (path.parent / "fleet-tensor-0.5-pyh_0.json").write_text(json.dumps(record | {"version": "0.5"}))
+    twice = adopt("old", "--force", spec="other")
+    assert (twice.status, "has two records of fleet-tensor in conda-meta" in twice.stderr) == (1, True)
+    (path.parent / "fleet-tensor-0.5-pyh_0.json").unlink()
+
     path.write_text(json.dumps(record | {"md5": "0" * 32}, indent=2))  # not the channel's file
     done = adopt("old", "--force", spec="other")
     assert done.status == 2

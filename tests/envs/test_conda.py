@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from fleetenv.conda.adoption import Wishes, adopt
+from fleetenv.conda.export import locked_for, render
+from fleetenv.conda.handmade import look
+from fleetenv.conda.lock import fresh_lock
+from fleetenv.conda.spec import read_spec
 from fleetenv.lab.channel import LabChannel
 from fleetenv.lab.installer import Installer
 
@@ -69,3 +75,35 @@ def test_conda_refuses_to_change_it(real: Machine, environment: Path, lab_instal
     done = conda(real, "remove", "-n", "nlp_train", "-y", "fleet-text")
     assert done.returncode != 0
     assert "fleetenv keeps this environment as nlp_train.yml says" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("to", ["explicit", "explicit-md5", "environment.yml"])
+def test_it_builds_what_export_writes(to: str, real: Machine, project: Project) -> None:
+    path = project.lock("fleet-text", "pip")
+    spec = read_spec(path)
+    exported = project.folder / ("list.yml" if to == "environment.yml" else "list.txt")
+    exported.write_text(render(to, locked_for(spec, fresh_lock(spec), None)))
+    name = re.sub(r"\W", "_", to)
+    words = ("env", "create", "-q") if to == "environment.yml" else ("create", "-y", "-q")
+    done = conda(real, *words, "-n", name, "--file", str(exported))
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = json.loads(conda(real, "list", "-n", name, "--json").stdout)
+    assert {(each["name"], each["version"], each["build_string"]) for each in listed} == {
+        (each.name, each.version, each.build) for each in next(iter(fresh_lock(spec).platforms.values())).conda
+    }
+
+
+def test_what_it_made_is_adopted(real: Machine, project: Project) -> None:
+    made = conda(real, "create", "-y", "-q", "-n", "by_conda", "python", "fleet-text=0.9")
+    assert made.returncode == 0, made.stdout + made.stderr
+    folder = real.prefix / "envs" / "by_conda"
+    probe = look(str(folder))
+    target = project.folder / "by_conda.yml"
+    done = adopt(probe.parse(real.sh(probe.script)), "by_conda", "gpu07", target, Wishes(requested_only=True))
+    assert (done.fresh, done.warnings) == (True, ())
+    assert [each.name for each in read_spec(target).conda] == ["fleet-text", "python"]
+    (locked,) = fresh_lock(read_spec(target)).platforms.values()
+    records = [json.loads(path.read_text()) for path in folder.glob("conda-meta/*.json")]
+    assert {(each.name, each.build, each.sha256) for each in locked.conda} == {
+        (each["name"], each["build"], each["sha256"]) for each in records
+    }

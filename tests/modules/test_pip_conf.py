@@ -120,6 +120,26 @@ def test_a_file_that_pip_cannot_read_is_not_touched(driver: Driver, tmp_path: Pa
     assert "PASSWORD" not in str(caught.value)
 
 
+def test_a_run_shows_no_credentials_anywhere(tmp_path: Path, fleetenv_cli: Any) -> None:
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {gpu01: {ansible_connection: local}}}")
+    task = "- pip_conf: {path: '{{ file }}', index_url: 'https://ops:{{ secret }}@pypi.lab/simple'}\n"
+    (tmp_path / "site.yml").write_text(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n"
+        f"    {task}      register: written\n    - debug: {{var: written}}\n"
+    )
+    path = tmp_path / "pip.conf"
+    said = ""
+    for secret, words in (("PASSWORD", ("-v", "-D")), ("CHANGED", ("-C", "-D")), ("CHANGED", ("-D", "--json", "-"))):
+        done = fleetenv_cli(
+            "apply", tmp_path / "site.yml", "-i", tmp_path / "hosts.yml", "-e", f"file={path} secret={secret}", *words
+        )  # fmt: skip
+        assert done.status == 0, done.stdout + done.stderr
+        said += done.stdout + done.stderr
+    assert "CHANGED" in path.read_text()
+    assert "with other credentials" in said
+    assert not any(secret in said for secret in ("PASSWORD", "CHANGED", "ops:"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
