@@ -7,7 +7,6 @@ the present environment as it was, and nothing that the next one does not remove
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import importlib
@@ -29,7 +28,7 @@ from fleetenv.errors import InputError
 
 from . import access, bytecode, contents, interpreter, trial, wheels
 from .arrivals import UNREACHABLE, Wanted, offered
-from .generations import STAMP, Generations, finished, remove
+from .generations import STAMP, Generations, finished, flush, remove
 from .places import register
 from .report import Failure, Progress
 
@@ -205,17 +204,8 @@ def _stamp(generation: Path, digest: str) -> None:
         for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118  # 100,000 files
             if os.lstat(path).st_mtime_ns > now:  # a package built in the future
                 os.utime(path, ns=(now, now), follow_symlinks=False)
-    _flush(generation)
+    flush(generation)
     draft.rename(stamp)
-
-
-def _flush(folder: Path) -> None:
-    """Write the folder's file system to disk: after a power cut no file of a marked generation is empty."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        ctypes.CDLL(None).syncfs(descriptor)  # os.sync would also wait for every other disk of the host
-    finally:
-        os.close(descriptor)
 
 
 def use_runtime(request: Request) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import interpreter, pip
-from .generations import Generations, remove
+from .generations import Generations, flush, remove
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
@@ -169,6 +169,7 @@ def _fill(request: Request, generation: Path) -> None:
     if request.owner:
         owner = request.owner if ":" in request.owner else f"{request.owner}:"  # with that user's own group
         _run(["chown", "-R", "-h", owner, str(generation)], f"cannot give it to {request.owner}")
+    flush(generation)
     draft.rename(generation / MARK)
     progress.step("built")
 

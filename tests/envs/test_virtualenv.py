@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import signal
 import subprocess
 from typing import Any
 
@@ -11,9 +13,10 @@ import pytest
 
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.modules.virtualenv import PreparedVirtualenv, Virtualenv
+from fleetenv.remote import Run
 from fleetenv.state import Diff
 
-from .machine import Desk, Machine, Project
+from .machine import Desk, Machine, Project, wait_for
 
 
 def keys(diff: Diff[Any]) -> set[str]:
@@ -126,6 +129,18 @@ def test_what_differs_is_seen_and_a_failed_build_changes_nothing(machine: Machin
     assert (machine.home / "venvs" / "plots").readlink() == before
     assert [path.name for path in generations.iterdir()] == [before.name]
     again = task(machine, based, wanted)
+    (step,) = again.converge(machine.diff(again))
+    assert isinstance(step, Run)
+    builder = subprocess.Popen(
+        ["sh", "-c", step.script], stdin=subprocess.PIPE, env=machine.environment, start_new_session=True
+    )
+    assert builder.stdin
+    builder.stdin.write(step.stdin)
+    builder.stdin.close()
+    wait_for(lambda: len(list(generations.iterdir())) == 2)
+    os.killpg(builder.pid, signal.SIGKILL)
+    builder.wait()
+    assert (machine.home / "venvs" / "plots").readlink() == before
     assert keys(machine.apply(again)) == {"packages.fleet-metrics", "packages.fleet-tensor"}
     assert len(list(generations.iterdir())) == 2  # the one before is kept
 
