@@ -29,5 +29,6 @@ def main(subject: str, arguments: Mapping[str, object]) -> int:
         hint = ": use become" if error.errno in (errno.EACCES, errno.EPERM) else ""
         sys.stderr.write(f"{error.filename or arguments.get('prefix')}: {error.strerror or error}{hint}\n")
         return 1
-    json.dump(asdict(said), sys.stdout)
+    text = json.dumps(asdict(said), ensure_ascii=False)
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))  # a file's name need not be UTF-8
     return 0

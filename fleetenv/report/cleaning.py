@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fleetenv.errors import HostError
 from fleetenv.onhost.cleaning import Cleaning, Item
-from fleetenv.report.tables import failure, plain_table, print_parts
+from fleetenv.report.tables import cells, failure, plain_table, print_parts
 from fleetenv.report.text import counted, file_size, visible_line
 
 Answer: TypeAlias = Cleaning | HostError
@@ -25,7 +25,7 @@ def print_cleaning(answers: Mapping[str, Answer], console: Console, *, check: bo
     for host, answer in answers.items():
         if not isinstance(answer, HostError):
             for what, name, size in _rows(answer):
-                table.add_row(visible_line(host), what, visible_line(name), file_size(size))
+                table.add_row(*cells(host, what, name, file_size(size)))
     print_parts(console, [*([table] if table.row_count else []), *_below(answers, check=check)])
 
 

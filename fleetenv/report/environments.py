@@ -14,7 +14,7 @@ from rich.text import Text
 from fleetenv.errors import HostError
 from fleetenv.onhost.listing import Environment, Listing
 from fleetenv.onhost.processes import Process
-from fleetenv.report.tables import failure, plain_table, print_parts
+from fleetenv.report.tables import cells, failure, plain_table, print_parts
 from fleetenv.report.text import counted, file_size, visible_line
 
 Answer: TypeAlias = Listing | HostError
@@ -41,7 +41,7 @@ def print_environments(answers: Mapping[str, Answer], console: Console, now: flo
     for host, answer in answers.items():
         if not isinstance(answer, HostError):
             for environment in answer.environments:
-                table.add_row(visible_line(host), *_cells(environment, now))
+                table.add_row(*cells(host), *_cells(environment, now))
     print_parts(console, [*([table] if table.row_count else []), *_below(answers)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -18,6 +18,11 @@ def plain_table(columns: Sequence[str], *, narrow: Sequence[str] = (), right: Se
     for name in columns:
         table.add_column(name, overflow="fold", no_wrap=name in narrow, justify="right" if name in right else "left")
     return table
+
+
+def cells(*texts: str) -> Iterator[Text]:
+    """Return cells that show texts as they are: a host's words are no markup and cannot steer a terminal."""
+    return (Text(visible_line(text)) for text in texts)
 
 
 def print_parts(console: Console, parts: Iterable[RenderableType]) -> None:

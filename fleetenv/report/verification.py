@@ -14,7 +14,7 @@ from fleetenv.errors import HostError
 from fleetenv.onhost.contents import Finding
 from fleetenv.onhost.verification import Verification, Verifications
 from fleetenv.report.hosts import fold_hosts
-from fleetenv.report.tables import failure, plain_table, print_parts
+from fleetenv.report.tables import cells, failure, plain_table, print_parts
 from fleetenv.report.text import counted, visible_line
 
 Answer: TypeAlias = Verifications | HostError
@@ -59,8 +59,8 @@ def _alike(answers: Mapping[str, Answer]) -> Iterator[RenderableType]:
 def _findings(findings: tuple[Finding, ...], more: int) -> Iterator[RenderableType]:
     table = plain_table(("", "FILE", "PACKAGE", ""), narrow=("",))
     for finding in findings[:_ROWS]:
-        cells = (finding.path, finding.package or "-", finding.detail)
-        table.add_row(Text(f"  {visible_line(finding.kind)}", _STYLES.get(finding.kind, "")), *map(visible_line, cells))
+        kind = Text(f"  {visible_line(finding.kind)}", _STYLES.get(finding.kind, ""))
+        table.add_row(kind, *cells(finding.path, finding.package or "-", finding.detail))
     yield table
     hidden = len(findings) - _ROWS + more
     if hidden > 0:

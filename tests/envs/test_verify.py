@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fleetenv.lab.channel import LabChannel
-from fleetenv.onhost.contents import Finding
+from fleetenv.onhost.contents import Finding, check
+from fleetenv.onhost.report import Failure
 
 from .machine import Machine, Project
 
@@ -67,12 +68,33 @@ def test_what_is_missing_and_what_was_added(machine: Machine) -> None:
     added = site(machine) / "sitecustomize.py"
     added.write_text("print('surprise')\n")
     os.utime(added, (1, 1))
+    strange = os.fsencode(site(machine)) + b"/m\xfcll\x1b[31m.py"
+    os.close(os.open(strange, os.O_CREAT))
     missing = {
+        ("added", "m?ll\x1b[31m.py", ""),
         ("missing", "fleet_text/__init__.py", "fleet-text 1.0"),
         ("missing", "fleet_plots/__init__.py", "fleet_plots 1.0 (pip)"),
     }
     assert found(machine, deep=False) == missing
     assert found(machine, deep=True) == missing | {("added", "sitecustomize.py", "")}
+
+
+def test_a_build_whose_files_are_not_right_does_not_become_current(machine: Machine) -> None:
+    """The check that comes before a switch, on an environment that was spoilt."""
+    generation, lib = machine.current(), site(machine).parent
+    assert check(generation, lib, full=True) == check(generation, lib, full=False) == []
+    module = site(machine) / "fleet_text" / "__init__.py"
+    text = module.read_bytes()
+    module.write_bytes(text.replace(b"text", b"TEXT", 1))
+    spoilt = r"after building, lib/.*/fleet_text/__init__.py of fleet-text 1.0 is changed"
+    with pytest.raises(Failure, match=spoilt):
+        check(generation, lib, full=True)
+    module.write_bytes(text[:-1])  # sizes are always looked at
+    with pytest.raises(Failure, match=spoilt):
+        check(generation, lib, full=False)
+    module.unlink()
+    with pytest.raises(Failure, match="is missing"):
+        check(generation, lib, full=False)
 
 
 def test_conda_files_that_pip_wrote_over_name_both(machine: Machine, lab_channel: LabChannel) -> None:
