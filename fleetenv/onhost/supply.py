@@ -5,6 +5,7 @@ A file that is on its way lies in `PREFIX/pkgs/.fleetenv-partial`, under its sha
 
 from __future__ import annotations
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _UNPACKED = 3.0  # bytes of a package's files for one of its archive, as a rule of thumb: conda-forge's have 3 to 4
 _CONTROLLER = Patience(silent=3600.0)  # it may have to download a file first; a lost connection is noticed anyway
 _AT_ONCE = 8
+_UNPACKING = re.compile(r"\.[a-z0-9_.-]+-[^-]+-[^-]+[A-Za-z0-9]{6}")  # .NAME-VERSION-BUILD and six random characters
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Supply:
             size = f" of {total / 1e6:.0f}" if total else ""
             progress.doing(f"downloading {name}: {done / 1e6:.0f}{size} MB")
 
+        _clean(cache)
         patience = Patience() if offered is None else _CONTROLLER
         return cls(cache, routes, offered, Downloader(cache / FOLDER, patience, told))
 
@@ -129,12 +132,20 @@ class Supply:
     ) -> None:
         """Keep what may be gone on with; remove what is in its place by now, or has no room."""
         self.downloader.stop()
+        _clean(self.cache)
         folder = self.downloader.folder
         if error is None or (isinstance(error, OSError) and error.errno in NO_ROOM):
             shutil.rmtree(folder, ignore_errors=True)
         elif not isinstance(error, Wanted):
             with suppress(OSError):  # not empty
                 folder.rmdir()
+
+
+def _clean(cache: Path) -> None:
+    """Remove what py-rattler was unpacking when it was ended; whoever holds the prefix's lock is alone with this."""
+    for path in cache.glob(".*"):
+        if _UNPACKING.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _stem(name: str) -> str:
