@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import re
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,10 +32,11 @@ _LONGEST_REASON = 60_000  # bytes
 
 def read_records(lock: str, platform: str) -> list[RepoDataRecord]:
     """Read the conda packages for a platform out of a lock's text."""
-    with tempfile.TemporaryDirectory(prefix="fleetenv-") as folder:
-        path = Path(folder, "environment.lock")
-        path.write_text(lock, encoding="utf-8")
-        environment = LockFile.from_path(path).default_environment()
+    descriptor = os.memfd_create("environment.lock")  # a file that nobody can leave behind
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(lock.encode())
+        file.flush()
+        environment = LockFile.from_path(Path(f"/proc/self/fd/{descriptor}")).default_environment()
     records = environment.conda_repodata_records() if environment else {}
     if platform not in records:
         raise Failure(f"the lock has no packages for {platform}")

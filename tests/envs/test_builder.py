@@ -229,6 +229,7 @@ def test_a_full_disk_is_one_clear_line_and_nothing_is_left(miniconda: Path, proj
             machine.apply(project.task(machine))
         assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)") == "1.0"
         assert len(machine.generations()) == 1
+        assert not list((machine.prefix / "pkgs").glob(".fleetenv*"))
         ballast.unlink()
         machine.apply(project.task(machine))
     finally:
