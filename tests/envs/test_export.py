@@ -138,7 +138,7 @@ def test_what_a_ci_job_runs_builds_the_environment(to: str, locked: Locked, shel
         key = next(each["with"]["key"] for each in steps if each.get("id") == "cache")
         prefix = tmp_path / "envs" / "nlp_train"
     else:
-        job = document["nlp_train"]
+        job = document["nlp_train-environment"]
         scripts = [*job["before_script"], *job["script"]]
         key = job["cache"]["key"]
         scripts = [moved(each, tmp_path) for each in scripts]
@@ -171,7 +171,8 @@ def test_what_a_dockerfile_runs_builds_the_environment(locked: Locked, shell: An
 def test_an_environment_without_pip_borrows_one(project: Project, shell: Any, tmp_path: Path) -> None:
     path = project.lock("fleet-tensor=1.1", pip=("fleet-metrics",))
     spec = read_spec(path)
-    lines = yaml.safe_load(render("gitlab-ci", locked_for(spec, fresh_lock(spec), None)))["nlp_train"]["before_script"]
+    lines = yaml.safe_load(render("gitlab-ci", locked_for(spec, fresh_lock(spec), None)))
+    lines = lines["nlp_train-environment"]["before_script"]
     shell(moved(lines[0], tmp_path), PIP_INDEX_URL=project.channel.simple)
     assert "pip" not in installed(tmp_path / "envs" / "nlp_train")
     shell("envs/nlp_train/bin/python -c 'import fleet_metrics, fleet_tensor'")

@@ -26,4 +26,4 @@ def render(locked: Locked) -> str:
         "before_script": ["\n".join([*build, ""]), f'export PATH="{prefix}/bin:$PATH"'],
         "script": [*checks(locked, prefix)],
     }
-    return as_yaml({locked.name: job}, locked)
+    return as_yaml({f"{locked.name}-environment": job}, locked)  # the name alone may be a keyword of GitLab's
