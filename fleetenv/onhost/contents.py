@@ -39,7 +39,7 @@ class Contents:
     """An environment's packages, and which of them owns which file."""
 
     def __init__(self, environment: Path) -> None:
-        self.environment = environment
+        self.environment = str(environment)
         self.packages: list[Package] = [*conda_packages(environment), *pip_packages(environment)]
         self.conda: dict[str, list[File]] = {}  # more than one where packages clash
         self.pip: dict[str, list[File]] = {}
@@ -72,7 +72,7 @@ class Contents:
 
     def _fault(self, path: str, *, content: bool) -> Finding | None:
         conda, pip = self.conda.get(path, []), self.pip.get(path, [])
-        place = self.environment / path
+        place = f"{self.environment}/{path}"  # text: paths are slow, and there are tens of thousands
         kind = _difference(place, conda or pip, content=content)
         if kind is None or (kind == "changed" and _is_our_mark(place)):
             return None
@@ -111,14 +111,14 @@ def check(generation: Path, lib: Path | None, *, full: bool) -> list[str]:
     return [f"{count} file{'s' * (count > 1)} of {package} overwritten {by}" for (package, by), count in over.items()]
 
 
-def _difference(path: Path, owners: list[File], *, content: bool) -> str | None:
+def _difference(path: str, owners: list[File], *, content: bool) -> str | None:
     """Tell how a file differs from what each of its owners brought; None when it is as one of them has it."""
     try:
-        found = path.lstat()
+        found = os.lstat(path)
         if all(owner.link for owner in owners):
             return None if not content or any(_link_is(path, owner) for owner in owners) else "changed"
         if stat.S_ISLNK(found.st_mode):  # of Python's program: see interpreter.pin
-            found = path.stat()
+            found = os.stat(path)  # noqa: PTH116
         sizes = {owner.size for owner in owners}
         if -1 not in sizes and found.st_size not in sizes:
             return "changed"
@@ -130,15 +130,16 @@ def _difference(path: Path, owners: list[File], *, content: bool) -> str | None:
         return "changed"  # a folder stands there, or it cannot be read
 
 
-def _link_is(path: Path, file: File) -> bool:
+def _link_is(path: str, file: File) -> bool:
     """Whether a link is as recorded: py-rattler records the hash of its text, conda of what it leads to."""
-    if not file.sha256 or path.parent.name == "bin" or path.is_dir():  # bin: some are changed, see interpreter.pin
-        return path.exists()
+    place = Path(path)
+    if not file.sha256 or place.parent.name == "bin" or place.is_dir():  # bin: some are changed, see interpreter.pin
+        return place.exists()
     text = os.readlink(path)  # noqa: PTH115
     return hashlib.sha256(os.fsencode(text)).hexdigest() == file.sha256 or _sha256(path) == file.sha256
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: str) -> str:
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # tens of thousands of files
         while block := file.read(_BLOCK):
@@ -146,10 +147,10 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _is_our_mark(path: Path) -> bool:
+def _is_our_mark(path: str) -> bool:
     """Whether a build wrote this anew on purpose: who installed a distribution is then conda."""
     try:
-        return path.name == "INSTALLER" and path.parent.suffix == ".dist-info" and path.read_bytes() == b"conda\n"
+        return path.endswith(".dist-info/INSTALLER") and Path(path).read_bytes() == b"conda\n"
     except OSError:
         return False
 
