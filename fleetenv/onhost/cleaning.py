@@ -5,6 +5,7 @@ What a process has open stays, and so does every package that an environment is 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from .arrivals import FOLDER
-from .disk import Tally
+from .disk import Tally, network_file_system
 from .generations import Generations, every, hold, remove
 from .lock import holder_of
 from .places import BASE, elsewhere, environments, register
@@ -98,10 +99,16 @@ class _Plan:
         self._doomed: set[Path] = set()  # environments and generations
 
     def notes(self) -> list[str]:
-        """Say which of the names are none of an environment here."""
+        """Say which of the names are none of an environment here, and what could not be seen."""
         there = {place.name for place in environments(self._prefix)} | {each.name for each in every(self._prefix)}
-        told = [f"there is no environment '{name}'" for name in self._names if name not in there]
-        return told + (["base is Miniconda's own, and stays"] if BASE in self._names else [])
+        notes = [f"there is no environment '{name}'" for name in self._names if name not in there]
+        notes += ["base is Miniconda's own, and stays"] if BASE in self._names else []
+        kind = network_file_system(
+            Path("/proc/self/mounts").read_text("utf-8", "replace"), os.path.realpath(self._prefix)
+        )
+        return notes + (
+            [f"{self._prefix} is on {kind}: what other hosts' processes use cannot be seen"] if kind else []
+        )
 
     def remove_empty(self) -> None:
         """Remove the folders of environments that have no generations any more."""

@@ -1,8 +1,9 @@
-"""What folders take on disk: a file with several hard links once, whichever folder it is found in first."""
+"""What folders take on disk, a file with several hard links once; and what kind of disk that is."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+_NETWORK = ("nfs", "cifs", "smb", "lustre", "beegfs", "ceph", "gpfs", "glusterfs", "afs", "fuse.")
 _BLOCK = 512  # bytes; what st_blocks counts, whatever the file system's own blocks are
 
 
@@ -91,3 +93,22 @@ class Tally:
         links = 1 if stat.S_ISDIR(found.st_mode) else found.st_nlink
         inode = self.inodes.setdefault((found.st_dev, found.st_ino), Inode(found.st_blocks * _BLOCK, links))
         inode.seen += 1
+
+
+def network_file_system(mounts: str, path: str) -> str:
+    """Name the kind of network file system that a path lies on; empty text for a disk of this host.
+
+    Args:
+        mounts: What `/proc/self/mounts` says: device, mount point, kind, ... a line each.
+        path: The path, with all links resolved.
+    """
+    found = ("", "")
+    for line in mounts.splitlines():
+        words = line.split(" ")
+        if len(words) < 3:
+            continue
+        kind = words[2]
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), words[1]).rstrip("/")
+        if f"{path}/".startswith(f"{point}/") and len(point) >= len(found[0]):  # later mounts lie over earlier ones
+            found = (point, kind)
+    return found[1] if found[1].startswith(_NETWORK) else ""

@@ -15,6 +15,7 @@ import pytest
 from fleetenv.errors import TaskFailed
 from fleetenv.lab.channel import LabChannel
 from fleetenv.onhost.cleaning import Cleaning
+from fleetenv.onhost.disk import network_file_system
 
 from .machine import Machine, Project, install, wait_for
 
@@ -194,6 +195,24 @@ def test_leftovers_go_unless_somebody_is_building(machine: Machine, project: Pro
     assert machine.generations() == [machine.current().name]
     assert not removed.parent.exists()
     assert part.exists()  # somebody may be about to go on with it
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/opt/miniconda3", ""),
+        ("/shared/opt/miniconda3", "nfs4"),
+        ("/shared/local disk/miniconda3", ""),
+        ("/shared2/miniconda3", ""),
+        ("/home/alice/miniconda3", "fuse.sshfs"),
+    ],
+)
+def test_a_network_file_system_is_known_by_its_mount(path: str, kind: str) -> None:
+    mounts = (
+        "/dev/sda1 / ext4 rw 0 0\nnas:/export /shared nfs4 rw 0 0\n/dev/sdb1 /shared/local\\040disk xfs rw 0 0\n"
+        "autofs /home autofs rw 0 0\nalice@nas: /home fuse.sshfs rw 0 0\nbroken\n"
+    )
+    assert network_file_system(mounts, path) == kind
 
 
 def test_a_prefix_that_is_reached_through_a_link_is_the_same(
