@@ -8,7 +8,8 @@ Examples:
   fleetenv adopt gpu07 nlp_train -o envs/nlp_train.yml -i inventories/lab
   fleetenv adopt gpu07 /home/ana/envs/seg -o envs/vision_seg.yml -i inventories/lab --from-history
 
-Exit status: 0 spec and lock are written, 1 bad input, 2 the spec is written and its lock is not whole, 4 unreachable.
+Exit status: 0 spec and lock are written, 1 bad input, 2 the spec is written and its lock is not whole, 4 the host
+could not be asked.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 from fleetenv.cli.inquiring import conda_prefix
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_hosts
 from fleetenv.conda.handmade import Handmade, look
-from fleetenv.errors import InputError, Unreachable
+from fleetenv.errors import InputError, TaskFailed, Unreachable
 from fleetenv.remote import Run
 from fleetenv.report.text import visible_line
 from fleetenv.shell import Connect, Connection, Settings, visit
@@ -99,7 +100,7 @@ async def _look(host: Settings, path: str, connect: Connect) -> Handmade | None:
         try:
             return probe.parse(completed)
         except ValueError as error:
-            raise InputError(f"{connection.settings.host}: {error}") from error
+            raise TaskFailed(str(error)) from error
 
     async for each in visit([host], ask, connect=connect, forks=1):
         if each.error is not None:

@@ -18,7 +18,7 @@ import msgspec
 from fleetenv.conda import repodata
 from fleetenv.conda.exact import channels_of, exact_specs, spec_text
 from fleetenv.conda.handmade import CondaRecord, Distribution, Handmade, told
-from fleetenv.conda.lock import CondaPackage, PipPackage, lock_path, short_channel, write_lock
+from fleetenv.conda.lock import CondaPackage, Lock, PipPackage, lock_path, short_channel, write_lock
 from fleetenv.conda.mirrors import condarc_channels
 from fleetenv.conda.pip_conf import masked
 from fleetenv.conda.pypi import PipIndex, resolve
@@ -80,30 +80,42 @@ def adopt(found: Handmade, name: str, origin: str, path: Path, wishes: Wishes) -
     spec = _write_spec(path, _document(name, found, packages, pip, wishes), [origin, *warnings])
     if found.variables:
         warnings.append(f"look at its variables before you commit them: {', '.join(found.variables)}")
+    lock, notes = _lock(found, spec, packages, platform, wishes)
+    locked = next(iter(lock.platforms.values())).pip if lock else ()
+    if lock and lock.spec_digest == spec.digest:
+        notes += _strayed(pip, locked)
+    return Adoption(
+        spec=path,
+        lock=lock.path if lock else None,
+        fresh=lock is not None and lock.spec_digest == spec.digest,
+        conda=len(packages),
+        pip=len(pip),
+        warnings=(*warnings, *notes),
+    )
+
+
+def _lock(
+    found: Handmade, spec: Spec, records: list[CondaRecord], platform: str, wishes: Wishes
+) -> tuple[Lock | None, list[str]]:
+    """Write the lock, as far as that can be; returns what to tell of it, too."""
     here = sources(spec, wishes.mirror)
-    packages, looked_up = _completed(packages, platform, here)
-    warnings += looked_up
-    lacking = [record.title for record in packages if not (record.sha256 and record.url)]
+    records, notes = _completed(records, platform, here)
+    lacking = [record.title for record in records if not (record.sha256 and record.url)]
     if lacking:
-        what = "neither the host nor its channel knows the URL or sha256 of"
-        warnings.append(
-            f"no lock was written: {what} {', '.join(lacking)}; 'fleetenv lock {path}' solves the spec anew"
-        )
-        return Adoption(path, None, fresh=False, conda=len(packages), pip=len(pip), warnings=tuple(warnings))
-    aim = target(platform, glibc=_floor(found), cuda=_needed(packages, "__cuda"))
-    installed = [_repodata_record(record) for record in packages]
+        what = f"neither the host nor its channel knows the URL or sha256 of {', '.join(lacking)}"
+        return None, [*notes, f"no lock was written: {what}; 'fleetenv lock {spec.path}' solves the spec anew"]
+    aim = target(platform, glibc=_floor(found), cuda=_needed(records, "__cuda"))
+    installed = [_repodata_record(record) for record in records]
+    written = spec
+    pip: tuple[PipPackage, ...] = ()
     try:
-        locked = resolve(spec, aim, installed, here, PipIndex(wishes.pip_index))
-        warnings += _strayed(pip, locked)
-        written = spec
+        pip = resolve(spec, aim, installed, here, PipIndex(wishes.pip_index))
     except InputError as error:
-        hint = f"'fleetenv lock {path}' completes the lock, and keeps its conda packages"
-        warnings.append(f"the pip section is not locked: {masked(str(error))}; {hint}")
+        hint = f"'fleetenv lock {spec.path}' completes the lock, and keeps its conda packages"
+        notes.append(f"the pip section is not locked: {masked(str(error))}; {hint}")
         # The lock of a spec without that section is stale for this one: nobody installs half of it.
-        written, locked = replace(spec, pip=(), pip_options=()), ()
-    lock = write_lock(lock_path(path), written, here.channels, {aim: installed}, {aim: locked})
-    fresh = lock.spec_digest == spec.digest
-    return Adoption(path, lock.path, fresh=fresh, conda=len(packages), pip=len(pip), warnings=tuple(warnings))
+        written = replace(spec, pip=(), pip_options=())
+    return write_lock(lock_path(spec.path), written, here.channels, {aim: installed}, {aim: pip}), notes
 
 
 def _platform(found: Handmade) -> str:

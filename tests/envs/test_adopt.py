@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fleetenv.conda import handmade
 from fleetenv.conda.handmade import Handmade, look
 from fleetenv.conda.lock import fresh_lock, lock_path, read_lock
+from fleetenv.conda.relock import Wishes, relock
 from fleetenv.conda.spec import read_spec
 from fleetenv.remote import Completed
 
@@ -185,7 +186,11 @@ def test_without_an_index_the_pip_section_has_no_lock_and_apply_says_so(
     spec = read_spec(project.folder / "envs" / "offline.yml")
     lock = read_lock(project.folder / "envs" / "offline.lock")
     assert lock.spec_digest != spec.digest
-    assert {each.name for each in next(iter(lock.platforms.values())).conda} == set(records(made))
+    (before,) = lock.platforms.values()
+    assert {each.name for each in before.conda} == set(records(made))
+    (after,) = relock(spec, Wishes(pip_index=project.channel.simple)).platforms.values()
+    assert after.conda == before.conda
+    assert [(each.name, each.version) for each in after.pip] == [("fleet-metrics", "0.2")]
 
 
 def test_what_is_not_there_is_said(adopt: Any) -> None:
