@@ -149,14 +149,19 @@ def test_one_made_by_hand_is_kept_aside_and_a_new_base_only_told_when_asked(mach
     by_hand = machine.home / "venvs" / "plots"
     python = machine.prefix / "envs" / "nlp_train" / "bin" / "python"
     subprocess.run([python, "-m", "venv", "--without-pip", by_hand], check=True, env=machine.environment)
-    layer = task(machine, based, None, on_base_change="report")
+    owner = {"owner": "nobody"} if os.geteuid() == 0 else {}
+    layer = task(machine, based, None, on_base_change="report", **owner)
     assert "managed" in keys(machine.apply(layer))
+    if owner:
+        assert {path.owner() for path in by_hand.resolve().rglob("*") if not path.is_symlink()} == {"nobody"}
     assert (by_hand.parent / ".fleetenv" / "plots" / "0001-by-hand" / "pyvenv.cfg").is_file()
     assert layer.returns(machine.observe(layer))["base_changed"] is False
     based.lock("fleet-tensor=2.0")
     machine.apply(based.task(machine))
     assert not machine.diff(layer)
     assert layer.returns(machine.observe(layer))["base_changed"] is True
+    shutil.rmtree(machine.current().with_name(machine.generations()[0]))
+    assert {"works", "base"} <= keys(machine.diff(layer))  # it could not be left as it is
     by_hand.unlink()
     by_hand.mkdir()
     for state in ("present", "absent"):
