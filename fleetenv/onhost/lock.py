@@ -1,7 +1,7 @@
 """The lock around all that is changed in a Miniconda's environments, also where several hosts share its disk.
 
 PREFIX/envs/.fleetenv/lock        flock: ends with the last process that has it, however that process ends
-PREFIX/envs/.fleetenv/lock.held   who holds it, made with O_EXCL: that holds between hosts where flock does not
+PREFIX/envs/.fleetenv/lock.held   who holds it: only one can make it, also where flock holds on one host only
 
 flock means nothing between the hosts of an NFS that is mounted with local locks, and may not be there at all
 (ENOLCK). So the second file counts, too; its time is renewed while it is held. One that is not renewed any more was
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LEASE = 120.0
 _RENEWAL = 15.0  # seconds between two signs of life
+_DRAFT = ".new"
 _MOST = 4096  # bytes that are read of what another process wrote
 _TEXT = 200  # characters of each of its parts that are shown
 
@@ -86,7 +87,11 @@ class Lock:
             Failure: somebody else still has it; says who.
         """
         with self._flock.open("a") as file:
-            self._acquire(file.fileno(), wait)
+            try:
+                self._acquire(file.fileno(), wait)
+            finally:
+                for draft in self._claim.parent.glob(f".{self._claim.name}-*{_DRAFT}"):
+                    draft.unlink(missing_ok=True)  # who waits writes another one
             os.set_inheritable(file.fileno(), True)
             renewal = threading.Thread(target=self._renew, daemon=True)
             renewal.start()
@@ -127,33 +132,48 @@ class Lock:
     def _try_claim(self, *, alone_here: bool) -> bool:
         """Try to be the one whom the file names; `alone_here`: flock says that no process of this host has it."""
         try:
-            descriptor = os.open(self._claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            self._claim_at_once()
         except FileExistsError:
-            self._remove_stale(alone_here=alone_here)
-            return False
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(self.holder), file)
+            return self._remove_stale(alone_here=alone_here) and self._try_claim(alone_here=alone_here)
         return True
 
-    def _remove_stale(self, *, alone_here: bool) -> None:
+    def _claim_at_once(self) -> None:
+        """Make the file with all that it says, so that nobody finds it half written, however this process ends.
+
+        Raises:
+            FileExistsError: it is there.
+        """
+        text = json.dumps(asdict(self.holder))
+        draft = self._claim.with_name(f".{self._claim.name}-{self.holder.token}{_DRAFT}")
+        draft.write_text(text, encoding="utf-8")
+        try:
+            os.link(draft, self._claim)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links, or one who got the lock has just removed the draft
+            with self._claim.open("x", encoding="utf-8") as file:
+                file.write(text)
+
+    def _remove_stale(self, *, alone_here: bool) -> bool:
         """Remove the file of a holder that is dead: of this very host, or without a sign of life for too long."""
         try:
             seen = (self._claim.read_bytes()[:_MOST], self._claim.stat().st_mtime_ns)
         except FileNotFoundError:
-            return
+            return True
         if seen != self._watched:
             self._watched, self._watched_since = seen, time.monotonic()
         holder = _parse(seen[0])
         dead = alone_here and holder is not None and holder.boot == self.holder.boot
         if not dead and time.monotonic() - self._watched_since < self._lease:
-            return
-        aside = self._claim.with_name(f".{self._claim.name}-{self.holder.token}")
+            return False
+        aside = self._claim.with_name(f".{self._claim.name}-{self.holder.token}.old")
         with suppress(FileNotFoundError):
             self._claim.rename(aside)
             if aside.read_bytes()[:_MOST] != seen[0]:  # another one was quicker: this is the claim of a living holder
                 with suppress(OSError):
                     os.link(aside, self._claim)
             aside.unlink()
+        return True
 
     def _is_ours(self) -> bool:
         holder = read(self._claim)

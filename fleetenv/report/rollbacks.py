@@ -24,7 +24,7 @@ def _lines(name: str, answers: Mapping[str, Answer], *, check: bool) -> Iterator
     for host, answer in answers.items():
         yield f"{visible_line(host):<{width}}  {visible_line(_told(answer, check=check))}"
         switched += isinstance(answer, Rollback) and answer.switched
-    verb = "would be rolled back" if check else "rolled back"
+    verb = "would be switched" if check else "switched"
     yield ""
     yield f"{name} {verb} on {counted(switched, 'host')} of {len(answers)}"
     if switched and not check:

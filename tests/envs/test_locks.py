@@ -61,7 +61,7 @@ def test_one_that_was_killed_holds_nothing_on_its_own_host(tmp_path: Path) -> No
     other.communicate()
     assert (tmp_path / "lock.held").exists()
     assert holder_of(tmp_path) is None
-    with this(tmp_path).held(0.5):
+    with this(tmp_path).held(0):
         assert holder_of(tmp_path)
     assert not (tmp_path / "lock.held").exists()
 

@@ -52,14 +52,16 @@ def test_an_environment_as_it_was_built_has_nothing(machine: Machine) -> None:
     assert machine.verify("base", deep=True)["base"].findings == []
 
 
-def test_a_change_whose_time_was_set_back_is_seen_by_its_content(machine: Machine) -> None:
+def test_a_change_whose_time_was_set_back_is_seen_by_its_content(machine: Machine, project: Project) -> None:
     module = site(machine) / "fleet_text" / "__init__.py"
     before, text = module.stat(), module.read_bytes()
     module.write_bytes(text.replace(b"text", b"TEXT", 1))  # the same size
     os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert found(machine, deep=False) == set()
     assert found(machine, deep=True) == {("changed", "fleet_text/__init__.py", "fleet-text 1.0")}
-    module.write_bytes(text)  # apply would not see it
+    (machine.current() / "conda-meta" / "fleetenv").unlink()  # so that apply, which sees only times, builds anew
+    machine.apply(project.task(machine))
+    assert found(machine, deep=True) == set()
 
 
 def test_what_is_missing_and_what_was_added(machine: Machine) -> None:
