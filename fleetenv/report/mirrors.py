@@ -95,9 +95,12 @@ def _troubles(answers: Mapping[str, Answer]) -> Iterator[Text]:
         if isinstance(answer, HostError):
             told.setdefault(f"could not be asked: {answer}", []).append(host)
             continue
+        named: dict[str, list[str]] = {}
         for name, speed in answer.mirrors.items():
             if speed.error is not None:
-                told.setdefault(f"{_name(name)}: {speed.error}", []).append(host)
+                named.setdefault(speed.error, []).append(_name(name))
+        for error, names in named.items():
+            told.setdefault(f"{', '.join(names)}: {error}", []).append(host)
     for text, hosts in told.items():
         yield Text("\n").append(visible_line(fold_hosts(hosts)), "bold").append(f"  {visible_line(text)}", "default")
 

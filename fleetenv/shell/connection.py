@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
@@ -28,6 +29,7 @@ class Connection(ABC):
         self.settings = settings
         self.round_trips = 0
         self._files: Files | None = None  # what steps may fetch from here, once one may
+        self._forwarding = asyncio.Lock()
 
     async def __aenter__(self) -> Connection:
         return self
@@ -77,10 +79,11 @@ class Connection(ABC):
 
         if not any(isinstance(step, Run) and step.offers for step in steps):
             return await carry_out(steps)
-        if self._files is None:
-            from fleetenv.shell.files import Files
+        from fleetenv.shell.files import Files
 
-            self._files = await Files.reachable(self.forward)
+        async with self._forwarding:
+            if self._files is None:
+                self._files = await Files.reachable(self.forward)
         return await self._files.offered(steps, carry_out)
 
     async def close(self) -> None:

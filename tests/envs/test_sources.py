@@ -103,7 +103,9 @@ def test_without_room_nothing_is_downloaded(
     free = shutil.disk_usage(machine.prefix).free
     assert f"size: {size}\n" in lock.read_text()
     lock.write_text(lock.read_text().replace(f"size: {size}\n", f"size: {free}\n"))
-    told = rf"^there is no room on the disk of {machine.prefix}/pkgs: \d packages? needs? about \d+ MB, \d+ MB are free$"
+    told = (
+        rf"^there is no room on the disk of {machine.prefix}/pkgs: \d packages? needs? about \d+ MB, \d+ MB are free$"
+    )
     with pytest.raises(TaskFailed, match=told):
         machine.apply(project.task(machine, mirrors=[f"{each.url}/anaconda" for each in mirrors]))
     assert [each.asked for each in mirrors] == [[], []]
