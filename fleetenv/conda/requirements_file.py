@@ -121,6 +121,8 @@ def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"cannot read {path}: {reason}") from error
+    if "\0" in text:
+        raise InputError(f"cannot read {path}: it is not text")
     begun, start = "", 0
     for number, line in enumerate([*text.splitlines(), ""], 1):
         start = start or number

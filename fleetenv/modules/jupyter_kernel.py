@@ -233,7 +233,7 @@ def _parse(completed: Completed) -> dict[str, KernelState]:
     answers: dict[str, list[tuple[str, str]]] = {}
     answer: list[tuple[str, str]] | None = None
     for key, value in zip(words[0:-1:2], words[1:-1:2], strict=True):
-        if key == "subject":
+        if key == "subject" and value.count("|") == 3:
             answer = answers[value] = []
         elif answer is not None:
             answer.append((key, value))

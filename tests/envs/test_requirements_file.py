@@ -86,6 +86,20 @@ def test_what_would_not_mean_the_same_everywhere_is_refused_where_it_is_written(
     assert message in str(caught.value)
 
 
+@given(
+    st.lists(
+        st.text(st.characters(blacklist_characters="\r")) | st.sampled_from(["a==1", "-r x\0", "--hash", "b ==", "\\"])
+    )
+)
+def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        found = read(folder, "\n".join(lines))
+    except InputError:
+        return
+    assert found.digest == read(folder, "# the same\n\n" + "\n".join(lines)).digest
+
+
 def test_a_commit_is_the_same_everywhere(tmp_path: Path) -> None:
     line = f"x @ git+https://github.com/x/x@{'0' * 40}#subdirectory=y"
     assert read(tmp_path, f"{line}\nhttps://x.lab/y-1.0-py3-none-any.whl\n").lines[0] == line

@@ -10,10 +10,13 @@ import subprocess
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.modules.virtualenv import PreparedVirtualenv, Virtualenv
-from fleetenv.remote import Run
+from fleetenv.modules.virtualenvstate import VirtualenvState, parse
+from fleetenv.remote import Completed, Run
 from fleetenv.state import Diff
 
 from .machine import Desk, Machine, Project, wait_for
@@ -167,6 +170,20 @@ def test_one_made_by_hand_is_kept_aside_and_a_new_base_only_told_when_asked(mach
     for state in ("present", "absent"):
         with pytest.raises(TaskFailed, match="venvs/plots is there already, and is no virtualenv"):
             machine.diff(task(machine, based, None, state=state))
+
+
+keys_said = st.sampled_from(["subject", "path", "link", "cfg", "mark", "owner", "package", "interpreter", "works", "x"])
+values_said = st.text() | st.sampled_from(["home = /x", "version = 3.11.4.5", "[]", '{"packages": 1}', "a-1.dist-info"])
+
+
+@given(st.lists(st.tuples(keys_said, values_said)))
+def test_whatever_a_host_says_is_read_or_refused(said: list[tuple[str, str]]) -> None:
+    words = [("subject", "/data/x|/p"), *said]
+    try:
+        found = parse(Completed(0, "".join(f"{key}\0{value}\0" for key, value in words).encode()))
+    except ValueError:
+        return
+    assert all(isinstance(each, VirtualenvState) for each in found.values())
 
 
 def test_without_its_base_it_is_not_built(machine: Machine, project: Project) -> None:

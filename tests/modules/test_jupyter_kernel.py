@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleetenv.errors import InputError, TaskFailed
+from fleetenv.modules.jupyter_kernel import KernelState, _parse
+from fleetenv.remote import Completed
 
 from .conftest import Driver, Site
 
@@ -100,6 +104,22 @@ def test_other_languages_say_their_own_command(driver: Driver, home: Path) -> No
     driver.apply("jupyter_kernel", f"{{name: ir, language: R, argv: {argv}}}")
     written = json.loads((home / "ir" / "kernel.json").read_text())
     assert (written["language"], written["display_name"], written["argv"][0]) == ("R", "R (ir)", "R")
+
+
+pairs = st.tuples(
+    st.sampled_from(["subject", "kernel", "text", "gone", "present", "x"]), st.text() | st.just("/a|b|c|d")
+)
+
+
+@given(st.lists(pairs), st.text(st.characters(blacklist_characters="\0")))
+def test_whatever_a_host_says_is_read_or_refused(said: list[tuple[str, str]], rest: str) -> None:
+    words = [("subject", "~/x|nlp|/p|all"), ("kernel", "nlp"), ("text", '{"argv": [[]], "env": {"A": null}}'), *said]
+    answer = Completed(0, ("".join(f"{key}\0{value}\0" for key, value in words) + rest).encode())
+    try:
+        found = _parse(answer)
+    except ValueError:
+        return
+    assert all(isinstance(each, KernelState) for each in found.values())
 
 
 @pytest.mark.parametrize(
