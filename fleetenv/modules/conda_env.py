@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta
 
-from fleetenv.conda.builder import encoded, program, rattler_version, runtime
+from fleetenv.conda.builder import encoded, fetch_runtime, program, rattler_version, runtime
 from fleetenv.conda.channels import find_mirror
 from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse, wanted_packages, wanted_pip
 from fleetenv.conda.lint import lint
@@ -120,6 +120,9 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
 
         store = controller.remember(PackageStore, PackageStore)
         spec, platforms, mirrors, index = plan.spec, plan.lock.platforms, self.mirrors, self.pip_index
+        for machine, platform in PLATFORMS.items():
+            if platform in platforms and not controller.check_mode:
+                fetch_runtime(machine, index)  # what it says of a failure is told to hosts that need it
         key = (PackageStore, spec.path, mirrors, index)
         found: Mapping[str, tuple[Offer, ...]] = controller.remember(
             key, lambda: offers(store, spec, platforms, mirrors, index)
@@ -245,12 +248,10 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if self.state == "present":
             request = self._request(found)
             offers = self.offers.get(request.platform, ())
-            if offers and not request.runtime and f"py-rattler-{request.runtime_version}" not in tools:
-                raise TaskFailed(
-                    f"py-rattler {request.runtime_version} cannot be sent to a host that is {found.machine}: it has to"
-                    f" be installed from an index, so use packages_via: host, or unpack it into"
-                    f" {folder}/py-rattler-{request.runtime_version} by hand"
-                )
+            has_rattler = request.runtime or f"py-rattler-{request.runtime_version}" in tools
+            if offers and not has_rattler and not self.check_mode:
+                why = fetch_runtime(str(found.machine), self.pip_index)
+                raise TaskFailed(f"the controller cannot get py-rattler for {found.machine}: {why}")
             if request.runtime and f"py-rattler-{request.runtime_version}" not in tools:
                 packed = runtime(str(found.machine), zstd=found.zstd is True)
                 assert packed
