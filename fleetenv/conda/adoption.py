@@ -127,11 +127,17 @@ def _platform(found: Handmade) -> str:
 
 
 def _canonical(records: Sequence[CondaRecord]) -> list[CondaRecord]:
-    """Give each record the URL that everybody knows its package by, whatever mirror it came from."""
+    """Give each record the URL that everybody knows its package by, whatever mirror it came from; empty: none."""
     config = condarc_channels()
-    return [
-        msgspec.structs.replace(record, url=config.canonical(record.url) if record.url else "") for record in records
-    ]
+    result = []
+    for record in records:
+        try:
+            url = config.canonical(record.url) if record.url else ""
+        except ValueError:  # an address that is none
+            url = ""
+        file = rf"/[a-z0-9-]+/{re.escape(f'{record.name}-{record.version}-{record.build}')}\.(?:conda|tar\.bz2)"
+        result.append(msgspec.structs.replace(record, url=url if re.search(rf"{file}\Z", url) else ""))
+    return result
 
 
 def _completed(records: list[CondaRecord], platform: str, here: Sources) -> tuple[list[CondaRecord], list[str]]:
@@ -254,20 +260,24 @@ def _package(record: CondaRecord) -> CondaPackage:
 def _repodata_record(record: CondaRecord) -> RepoDataRecord:
     """Write a record as py-rattler has it."""
     from rattler import BuildString, PackageRecord, RepoDataRecord
+    from rattler.exceptions import InvalidPackageNameError, InvalidUrlError, InvalidVersionError
 
     url = record.url or ""
-    package = PackageRecord(
-        name=record.name,
-        version=record.version,
-        build=BuildString.new_unchecked(record.build),
-        build_number=record.build_number,
-        subdir=url.split("/")[-2],
-        noarch=record.noarch,
-        depends=list(record.depends),
-        constrains=list(record.constrains or ()),
-        sha256=bytes.fromhex(record.sha256 or ""),
-        md5=bytes.fromhex(record.md5) if record.md5 else None,
-        size=record.size,
-        python_site_packages_path=record.python_site_packages_path,
-    )
-    return RepoDataRecord(package, url.rpartition("/")[2], url, _channel_url(url))
+    try:
+        package = PackageRecord(
+            name=record.name,
+            version=record.version,
+            build=BuildString.new_unchecked(record.build),
+            build_number=record.build_number,
+            subdir=url.split("/")[-2],
+            noarch=record.noarch,
+            depends=list(record.depends),
+            constrains=list(record.constrains or ()),
+            sha256=bytes.fromhex(record.sha256 or ""),
+            md5=bytes.fromhex(record.md5) if record.md5 else None,
+            size=record.size,
+            python_site_packages_path=record.python_site_packages_path,
+        )
+        return RepoDataRecord(package, url.rpartition("/")[2], url, _channel_url(url))
+    except (InvalidPackageNameError, InvalidUrlError, InvalidVersionError) as error:
+        raise InputError(f"the record of {record.title} cannot be locked: {error}") from error

@@ -54,16 +54,18 @@ class CondaRecord(Struct, frozen=True):
     """One installed conda package, as its record in `conda-meta` says; other keys are passed over."""
 
     name: Annotated[str, Meta(pattern=r"\A[a-z0-9_][a-z0-9_.-]{0,200}\Z")]
-    version: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.!+~]{1,100}\Z")]
+    version: Annotated[
+        str, Meta(pattern=r"\A(?:\d{1,9}!)?[A-Za-z0-9][A-Za-z0-9_]{0,50}(?:[.+][A-Za-z0-9_]{1,50}){0,30}\Z")
+    ]
     build: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.+]{1,100}\Z")]
-    build_number: Annotated[int, Meta(ge=0)] = 0
+    build_number: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     subdir: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{0,50}\Z")] = ""
     url: (
         Annotated[str, Meta(pattern=r"\A(?:(?:https?|file|s3|ftp)://[^\s\"'<>\\^`{}|#]*)?\Z", max_length=2000)] | None
     ) = ""
     sha256: Annotated[str, Meta(pattern=r"\A(?:[0-9a-f]{64})?\Z")] | None = None
     md5: Annotated[str, Meta(pattern=r"\A(?:[0-9a-f]{32})?\Z")] | None = None
-    size: Annotated[int, Meta(ge=0)] | None = None
+    size: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     depends: _Texts = []
     constrains: _Texts | None = None
     noarch: Literal["python", "generic"] | None = None

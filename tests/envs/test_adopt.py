@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetenv.conda import handmade
+from fleetenv.conda.adoption import Wishes as Manner
+from fleetenv.conda.adoption import adopt as write_adoption
 from fleetenv.conda.handmade import Handmade, look
 from fleetenv.conda.lock import fresh_lock, lock_path, read_lock
 from fleetenv.conda.relock import Wishes, relock
@@ -218,6 +220,17 @@ def test_whatever_a_host_says_is_read_or_refused(lines: list[str]) -> None:
     answer = Completed(0, "\n".join(words).encode())
     found = look("/x").parse(answer)
     assert all(isinstance(each, handmade.CondaRecord) for each in found.conda)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1/noarch/x-1.0-0.conda", "http://x/y", "file:///x-1.0-0.conda", "http://c/noarch/y-1-0.conda"]
+)
+def test_a_url_that_is_not_the_package_s_is_none(url: str, tmp_path: Path) -> None:
+    record = handmade.CondaRecord(name="x", version="1.0", build="0", subdir="linux-64", url=url, sha256="0" * 64)
+    found = Handmade("x86_64", "2.36", "present", (record,))
+    done = write_adoption(found, "x", "gpu07:/x", tmp_path / "x.yml", Manner())
+    assert done.lock is None
+    assert "neither the host nor its channel knows the URL or sha256 of x 1.0 0" in done.warnings[0]
 
 
 def test_a_record_in_any_layout_is_read(tmp_path: Path) -> None:
