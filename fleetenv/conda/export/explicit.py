@@ -1,7 +1,7 @@
 """conda's explicit list: one URL a line, with its hash (CEP 23); nothing is solved.
 
-conda reads sha256 since 24.9.0 (https://github.com/conda/conda/pull/14048), micromamba in 2.x. The pip section has no
-place in it.
+conda reads sha256 since 24.9.0 (https://github.com/conda/conda/pull/14048), micromamba since 2025
+(https://github.com/mamba-org/mamba/pull/3866). The pip section has no place in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fleetenv.conda.lock import CondaPackage
 
 def render(locked: Locked) -> str:
     """Return the list, each package after those that it depends on."""
-    return commented(locked, "conda 24.9 or newer, or micromamba 2", urls(locked))
+    return commented(locked, "conda 24.9 or micromamba 2.3, or newer", urls(locked))
 
 
 def urls(locked: Locked, hash_of: Callable[[CondaPackage], str] = lambda package: package.sha256) -> list[str]:

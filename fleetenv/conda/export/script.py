@@ -8,8 +8,8 @@ from fleetenv.conda.export import Locked
 from fleetenv.conda.export.requirements import commits, hashed
 from fleetenv.remote import sh
 
-MICROMAMBA = "2.0.5"
-"""The version that builds; the oldest one known to check each file's sha256."""
+MICROMAMBA = "2.3.2"
+"""The version that builds. Old ones pass over sha256 silently: https://github.com/mamba-org/mamba/pull/3866 ."""
 
 END = "END-OF-LIST"
 
