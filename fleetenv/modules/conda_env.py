@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -15,17 +11,18 @@ from msgspec import UNSET, Meta
 
 from fleetenv.conda.builder import encoded, fetch_runtime, program, rattler_version, runtime
 from fleetenv.conda.channels import find_mirror
-from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse, wanted_packages, wanted_pip
+from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse
 from fleetenv.conda.lint import lint
-from fleetenv.conda.lock import Lock, PlatformLock, fresh_lock
+from fleetenv.conda.lock import PlatformLock, fresh_lock
 from fleetenv.conda.mirrors import mirror_route
+from fleetenv.conda.plan import Plan
 from fleetenv.conda.relock import Wishes, relocked
-from fleetenv.conda.spec import Spec, read_spec
-from fleetenv.conda.virtual import PLATFORMS, Unmet, mentions, unmet, virtual_packages
+from fleetenv.conda.spec import read_spec
+from fleetenv.conda.virtual import PLATFORMS
 from fleetenv.conda.whoami import whoami
 from fleetenv.errors import InputError, TaskFailed
-from fleetenv.gpu.compat import max_cuda, min_driver
 from fleetenv.modules.base import Controller, StateModule
+from fleetenv.modules.requirements import require
 from fleetenv.onhost.arrivals import FOLDER
 from fleetenv.onhost.build import Request
 from fleetenv.remote import Lookup, Offer, Run, Send, Step, sh
@@ -141,42 +138,6 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
         return Plan(spec, lock)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A spec and its lock, and what follows from them for each platform; the same for all hosts."""
-
-    spec: Spec
-    lock: Lock | None  # None: the environment is to be absent
-
-    @cached_property
-    def digests(self) -> Mapping[str, str]:
-        """The end of a generation's name, for each platform: it tells which packages and variables are in it."""
-        variables = json.dumps(dict(self.spec.variables), sort_keys=True)
-        platforms = self.lock.platforms.items() if self.lock else ()
-        return {
-            platform: hashlib.sha256(f"{locked.digest} {variables}".encode()).hexdigest()[:12]
-            for platform, locked in platforms
-        }
-
-    @cached_property
-    def needs_cuda(self) -> bool:
-        """Whether a host's NVIDIA driver matters."""
-        platforms = self.lock.platforms.values() if self.lock else ()
-        return any(mentions(locked.conda, "__cuda") for locked in platforms)
-
-    @cached_property
-    def needs_access(self) -> bool:
-        """Whether owner, group or mode of the environment's folder matter."""
-        settings = self.spec.settings
-        return any((settings.owner, settings.group, settings.mode))
-
-    @cached_property
-    def wanted(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]:
-        """Conda's and pip's packages as they will be seen, for each platform."""
-        platforms = self.lock.platforms.items() if self.lock else ()
-        return {name: (wanted_packages(locked.conda), wanted_pip(locked.pip)) for name, locked in platforms}
-
-
 class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A conda_env task together with its spec and its lock."""
 
@@ -210,7 +171,7 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
             task = f"a task 'miniconda: {{prefix: {self.prefix}, ...}}' before this one installs it"
             raise TaskFailed(f"there is no Miniconda in {self.prefix}: {task}")
         locked = self._locked(found)
-        self._check_host(locked, found)
+        require(locked.conda, found, self._title)
         assert self.plan
         packages, pip = self.plan.wanted[locked.platform]
         settings = self.plan.spec.settings
@@ -286,30 +247,6 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
             command = f"run 'fleetenv lock {self.plan.spec.path} {have}'"
             raise TaskFailed(f"this host is {platform}; the lock of {self._title} has no packages for that: {command}")
         return platforms[platform]
-
-    def _check_host(self, locked: PlatformLock, found: EnvironmentState) -> None:
-        driver = found.driver if isinstance(found.driver, str) else None
-        cuda = found.cuda if isinstance(found.cuda, str) else max_cuda(driver) if driver else None
-        offered = virtual_packages(str(found.machine), str(found.kernel), str(found.libc), cuda)
-        lacking = [
-            self._refusal(each, driver)
-            for each in unmet(locked.conda, offered)
-            if each.name != "__cuda" or found.driver is not UNSET  # not looked for: this generation is already there
-        ]
-        if lacking:
-            raise TaskFailed("; ".join(dict.fromkeys(lacking)))
-
-    def _refusal(self, lack: Unmet, driver: str | None) -> str:
-        wanted = f"{self._title} needs {lack.name} {lack.wanted} ({lack.package})"
-        if lack.name != "__cuda":
-            what = lack.name.removeprefix("__")
-            return f"{what} is {lack.offered}; {wanted}" if lack.offered else f"this host has no {what}; {wanted}"
-        if driver is None:
-            return f"this host has no working NVIDIA driver; {wanted}"
-        at_least = lack.wanted.partition(",")[0].removeprefix(">=")
-        newer = min_driver(at_least) if lack.wanted.startswith(">=") and lack.offered else None
-        hint = f": install driver {newer} or newer" if newer else ""
-        return f"driver {driver} supports CUDA {lack.offered}; {wanted}{hint}"
 
     def _request(self, found: EnvironmentState) -> Request:
         assert self.plan
