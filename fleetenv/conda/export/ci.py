@@ -39,4 +39,5 @@ def checks(locked: Locked, prefix: str) -> list[str]:
     if not any(each.name == "python" for each in locked.platform.conda):
         return [f"test -d {prefix}/conda-meta"]
     program = f"{prefix}/bin/python -I"
-    return [f"{program} -m pip check" if locked.has_pip else f"{program} -c 'import encodings, site'"]
+    added = bool(locked.platform.pip) and locked.has_pip  # what conda alone says of its packages is conda's
+    return [f"{program} -m pip check" if added else f"{program} -c 'import encodings, site'"]
