@@ -93,7 +93,7 @@ class _Plan:
         self._prefix = prefix
         self._names = names
         self._keep = keep
-        self._processes = Processes(prefix)
+        self._processes = Processes(prefix, *(place.path for place in environments(prefix)))  # some are links
         self._removed = Tally()
         self._settled = time.time() - _SETTLED
         self._doomed: set[Path] = set()  # environments and generations
@@ -149,7 +149,7 @@ class _Plan:
         if not generations.link.exists() and not generations.link.is_symlink() and not generations.numbered():
             return
         paths = [path for _, path in generations.numbered()]
-        if not generations.link.is_symlink() and generations.link.exists():
+        if generations.current() is None and generations.link.exists():
             paths.append(generations.link)
         using = sorted({each for path in paths for each in self._processes.using(path)}, key=lambda each: each.number)
 

@@ -56,10 +56,11 @@ def answer(prefix: str) -> Listing:
     """List the environments of a Miniconda prefix, and those that its users have registered elsewhere."""
     root = Path(prefix)
     cache = Tally([root / "pkgs"])
-    total = Tally([root / "pkgs"])
-    outside = elsewhere(root)
-    processes = Processes(root, *(place.path for place in outside))
-    listed = [_environment(place, root, cache, total, processes) for place in environments(root)]
+    total = Tally()
+    total.inodes |= cache.inodes
+    inside, outside = environments(root), elsewhere(root)
+    processes = Processes(root, *(place.path for place in (*inside, *outside)))  # some are links to other places
+    listed = [_environment(place, root, cache, total, processes) for place in inside]
     known = {each.name for each in listed}
     left = (each for each in every(root) if each.name not in known and each.numbered())  # the environment was removed
     listed += [_managed(each, cache, total, processes) for each in left]
@@ -70,8 +71,8 @@ def answer(prefix: str) -> Listing:
 def _environment(place: Place, prefix: Path, cache: Tally, total: Tally, processes: Processes) -> Environment:
     if place.managed:
         return _managed(Generations(prefix, place.name), cache, total, processes)
-    besides = [prefix / "envs", prefix / "pkgs"] if place.name == BASE else []
-    size = Tally([place.path.resolve()], besides=besides)
+    real = place.path.resolve()
+    size = Tally([real], besides=[real / "envs", real / "pkgs"])  # of base, here or of another Miniconda
     total.inodes |= size.inodes
     using = processes.using(place.path) if place.name != BASE else _only_of_base(prefix, processes)
     changed = None

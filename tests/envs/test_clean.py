@@ -138,6 +138,21 @@ def test_an_environment_made_by_hand_stays_while_it_is_used(machine: Machine, pr
     assert not by_hand.exists()
 
 
+def test_a_link_to_an_environment_elsewhere_stays_while_that_is_used(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "moved" / "conda-meta").mkdir(parents=True)
+    history = tmp_path / "moved" / "conda-meta" / "history"
+    history.touch()
+    link = machine.prefix / "envs" / "moved"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "moved")
+    with history.open():
+        assert [process.number for process in machine.environments()["moved"].processes] == [os.getpid()]
+        assert [each.stays.partition(" process")[0] for each in machine.clean("moved").items] == ["in use by"]
+    assert going(machine.clean("moved")) == {"moved": "environment"}
+    assert history.exists()
+    assert not link.is_symlink()
+
+
 def test_what_a_process_has_open_stays(machine: Machine, project: Project) -> None:
     for version in ("1.0", "1.1"):
         project.lock(f"fleet-cleaned={version}")
