@@ -23,6 +23,12 @@ _AT_ONCE = 8  # transfers; the others wait
 _LONGEST = 65536  # bytes of a line
 
 
+class _Server(ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256  # py-rattler asks for all packages at once
+
+
 class LocalMirror:
     """A server on loopback, for the process that is forked between its making and its start.
 
@@ -37,9 +43,7 @@ class LocalMirror:
         self._files = {f"/{secret}/{unquote(path)}": fetch for path, fetch in files.items()}
         self._thread: threading.Thread | None = None
         self._free = threading.Semaphore(_AT_ONCE)
-        self._server = ThreadingTCPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/{secret}/"
 
     def start(self) -> None:

@@ -150,7 +150,8 @@ async def _install(
     routes: Mapping[str, str],
     progress: Progress,
 ) -> None:
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # the only address that is asked
+    for name in ("NO_PROXY", "no_proxy"):  # what is asked for comes from this host itself
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
     layer = PackageCacheLayer(cache).with_validation_mode(ValidationMode.full())
     reporter = _Reporter(progress)  # type: ignore[abstract]  # a Protocol, but with empty bodies on purpose
     await rattler_install(

@@ -97,7 +97,11 @@ class Supply:
     def get_all(self, files: Sequence[RemoteFile]) -> list[Path]:
         """Fetch files, several at once; as [`get`][]."""
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return list(threads.map(self.get, files))
+            try:
+                return list(threads.map(self.get, files))
+            except Failure:
+                self.downloader.stop()  # the others are not waited for
+                raise
 
     def check(self, records: Sequence[RepoDataRecord], wheels: Sequence[Wheel]) -> None:
         """See that there is room for what is lacking, and that it is here if the controller has to send it.
