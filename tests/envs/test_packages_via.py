@@ -114,13 +114,16 @@ def test_a_host_whose_server_forwards_nothing(
     fleet.hosts[0].run(f"sh {miniconda} -b -p {prefix}")
     playbook = project.folder / "site.yml"
 
-    def apply(mirror: str = "official") -> Any:
-        task = f"spec: nlp_train.yml, prefix: {prefix}, packages_via: controller, mirrors: ['{mirror}']"
+    def apply(*mirrors: str, spec: str = "nlp_train", via: str = "controller") -> Any:
+        task = f"spec: {spec}.yml, prefix: {prefix}, packages_via: {via}, mirrors: {list(mirrors)}"
         playbook.write_text(f"- {{hosts: all, gather_facts: false, tasks: [{{conda_env: {{{task}}}}}]}}\n")
         return fleetenv_cli("apply", playbook, "-i", fleet.inventory, env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
 
     with site_of(project, tmp_path) as site:
         forge(project, site, "nlp_train", "fleet-text")
+        forge(project, site, "cv_detect", "fleet-tensor")
+        told = apply("http://127.0.0.1:9/anaconda", f"{site.url}/anaconda", spec="cv_detect", via="host")
+        assert "conda_env: http://127.0.0.1:9: Connection refused; 1 file came from elsewhere\n" in told.stdout
     told = apply(f"{site.url}/anaconda")  # it is down
     assert told.status == 2
     assert f"cannot download {site.url}/anaconda/cloud/conda-forge/" in told.stdout
