@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -45,6 +45,8 @@ class Offer(Struct, frozen=True):
     sha256: str
     obtain: Callable[[], Future[Path]]
     """Begins to get the file, or joins in if that has begun; may be called often. It fails with a `FleetenvError`."""
+    notes: Callable[[], Sequence[str]] = tuple
+    """What is worth telling with the task of a step that has fetched it: of sources that were left for others."""
 
 
 WANTS_FILES = 69

@@ -49,7 +49,10 @@ class PackageStore:
 
     def offer(self, file: RemoteFile) -> Offer:
         """Return how steps are offered a file."""
-        return Offer(file.sha256, partial(self.obtain, file))
+        return Offer(file.sha256, partial(self.obtain, file), self._notes)
+
+    def _notes(self) -> list[str]:
+        return self._downloader.notes if self._downloader else []
 
     def obtain(self, file: RemoteFile) -> Future[Path]:
         """Begin to get a file, unless that has begun; its path comes once it is here, whole and right.

@@ -34,6 +34,7 @@ class Files:
 
     def __init__(self) -> None:
         self._offers: dict[bytes, dict[bytes, Offer]] = {}  # secret -> sha256 -> what has it
+        self._fetched: set[str] = set()  # in the present message, by sha256
         self._server: asyncio.Server
         self._port: int | None = None  # on the host; None: it forwards nothing
 
@@ -70,6 +71,7 @@ class Files:
         with self._opened(steps) as (secret, offers):
             url = f"http://{LOOPBACK}:{self._port}/{secret}" if self._port else ""
             reaching = [_reaching(step, url) for step in steps]
+            self._fetched.clear()
             results = await carry_out(reaching)
             sent: set[str] = set()
             while results and (step := steps[len(results) - 1]) and (wanted := _wanted(step, results[-1]) - sent):
@@ -81,7 +83,16 @@ class Files:
                 again = await carry_out([*sends, *reaching[len(results) - 1 :]])
                 results = results[:-1] + (again[len(sends) :] or again[-1:])
                 sent |= wanted
-        return results
+                self._fetched |= wanted
+        return [self._told(step, result) for step, result in zip(steps, results, strict=False)]
+
+    def _told(self, step: Step, result: Completed) -> Completed:
+        """Add to a result what is worth telling of the files that were fetched."""
+        if not isinstance(step, Run) or not step.offers or result.status:
+            return result
+        notes = dict.fromkeys(note for each in step.offers if each.sha256 in self._fetched for note in each.notes())
+        lines = "".join(f"fleetenv-note the controller: {' '.join(note.split())}\n" for note in notes)
+        return replace(result, stdout=result.stdout + lines.encode()) if lines else result
 
     @contextmanager
     def _opened(self, steps: Sequence[Step]) -> Iterator[tuple[str, dict[bytes, Offer]]]:
@@ -108,6 +119,7 @@ class Files:
             except FleetenvError as error:
                 writer.write(_head(404, str(error), 0))
                 return
+            self._fetched.add(offer.sha256)
             await _send(writer, path, _RANGE.search(head))
         except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError):
             pass  # who asked is gone, or never spoke HTTP

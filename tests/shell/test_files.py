@@ -70,6 +70,17 @@ async def test_a_step_fetches_what_it_is_offered(connection: Connection, offer: 
     assert results[3].text == "\n"  # it is the other steps' own
 
 
+async def test_what_is_worth_telling_of_a_file_comes_with_the_step_that_fetched_it(
+    connection: Connection, offer: Callable[..., Offer]
+) -> None:
+    told = replace(offer(), notes=lambda: ["mirror: dead; 1 file came from elsewhere"])
+    fetched, left = await connection.talk(
+        [Run(f"{get(SHA256)} | wc -c", offers=(told,)), Run("echo on", offers=(offer(b"another"),))]
+    )
+    assert fetched.text == f"{len(CONTENT)}\nfleetenv-note the controller: mirror: dead; 1 file came from elsewhere\n"
+    assert left.text == "on\n"
+
+
 async def test_many_at_once_get_whole_files(connection: Connection, offer: Callable[..., Offer]) -> None:
     script = f"for i in 1 2 3 4; do {get(SHA256)} | sha256sum & done; wait"
     (result,) = await connection.talk([Run(script, offers=(offer(),))])
