@@ -64,8 +64,8 @@ def serving(folder: Path, **manners: object) -> Iterator[Wayward]:
             step = len(body) if site.trickle is None else 1
             with suppress(ConnectionError):  # whoever asked was killed, or found it too slow
                 for at in range(0, len(body), step or 1):
+                    site.sent += len(body[at : at + step])  # before whoever asked can have it all
                     self.wfile.write(body[at : at + step])
-                    site.sent += len(body[at : at + step])
                     if site.trickle is not None and site.over.wait(site.trickle):
                         return
 
