@@ -62,7 +62,7 @@ class PipConf(StateModule[PipConfState], frozen=True, kw_only=True, forbid_unkno
     state: Literal["present", "absent"] = "present"
     """Whether the settings should be there; `absent` removes the file."""
     mirror: str | None = None
-    """The index of a preset: tuna, bfsu, ustc, sjtu, nju, aliyun, official."""
+    """The index of a preset: tuna, bfsu, ustc, sjtu, nju, aliyun; without one pip goes to the official index."""
     index_url: str | None = None
     """The URL of the package index, instead of a preset's."""
     extra_index_urls: tuple[str, ...] | None = None
