@@ -48,7 +48,7 @@ def read_dynamic(data: bytes) -> Dynamic:
         segments = _segments(data)
         entries = [entry for segment in segments if segment.kind == _PT_DYNAMIC for entry in _entries(data, segment)]
         strings = next((_in_file(segments, value) for tag, value in entries if tag == _DT_STRTAB), 0)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:  # an offset behind the end, or beyond what an offset can be
         raise ValueError("a cut off ELF file") from error
     needed = tuple(_text(data, strings + value) for tag, value in entries if tag == _DT_NEEDED)
     for tag, value in entries:
