@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from fleetenv.errors import TaskFailed
+from fleetenv.modules.answers import by_subject
 from fleetenv.modules.base import Controller, StateModule
 from fleetenv.modules.hostpath import check_path, quoted
 from fleetenv.remote import Completed, Lookup, Run, Send, Step
@@ -227,16 +228,7 @@ def _parse(completed: Completed) -> dict[str, KernelState]:
     Raises:
         ValueError: it is no such answer.
     """
-    words = completed.text.split("\0")
-    if completed.dropped or len(words) % 2 == 0:
-        raise ValueError("the answer about kernels is not understood")
-    answers: dict[str, list[tuple[str, str]]] = {}
-    answer: list[tuple[str, str]] | None = None
-    for key, value in zip(words[0:-1:2], words[1:-1:2], strict=True):
-        if key == "subject" and value.count("|") == 3:
-            answer = answers[value] = []
-        elif answer is not None:
-            answer.append((key, value))
+    answers = by_subject(completed, "kernels", bars=3)
     return {subject: _state(subject.split("|")[1], answer) for subject, answer in answers.items()}
 
 

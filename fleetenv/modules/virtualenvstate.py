@@ -11,6 +11,7 @@ from typing import ClassVar
 from msgspec import UNSET, UnsetType
 
 from fleetenv.conda.spec import normalized
+from fleetenv.modules.answers import by_subject
 from fleetenv.remote import Completed
 from fleetenv.state import State
 
@@ -89,16 +90,7 @@ def parse(completed: Completed) -> dict[str, VirtualenvState]:
     Raises:
         ValueError: it is no such answer.
     """
-    words = completed.text.split("\0")
-    if completed.dropped or len(words) % 2 == 0:
-        raise ValueError("the answer about virtualenvs is not understood")
-    answers: dict[str, list[tuple[str, str]]] = {}
-    answer: list[tuple[str, str]] | None = None
-    for key, value in zip(words[0:-1:2], words[1:-1:2], strict=True):
-        if key == "subject":
-            answer = answers[value] = []
-        elif answer is not None:
-            answer.append((key, value))
+    answers = by_subject(completed, "virtualenvs", bars=1)
     return {subject: _state(answer) for subject, answer in answers.items()}
 
 
