@@ -29,10 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what is found."""
-    from fleetenv.conda.lint import Finding, Severity, cached_names, lint
+    from fleetenv.conda.lint import Finding, cached_names, lint
     from fleetenv.conda.relock import present_lock
     from fleetenv.conda.spec import read_spec
     from fleetenv.report.text import counted, visible_line
+    from fleetenv.severity import Severity
 
     found: dict[Finding, None] = {}  # what several specs extend is told once
     failed = False

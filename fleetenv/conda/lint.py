@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from fleetenv.conda.channels import OFFICIAL_ALIAS, OFFICIAL_PKGS, ChannelConfig, without_credentials
@@ -21,15 +20,8 @@ from fleetenv.conda.solve import DEFAULT_PLATFORM
 from fleetenv.conda.sources import sources
 from fleetenv.conda.spec import Requirement, Spec, normalized
 from fleetenv.errors import InputError, Location
+from fleetenv.severity import Severity
 from fleetenv.source import shown
-
-
-class Severity(StrEnum):
-    """What a finding means for the exit status."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
 
 RULES = {
     "FE001": Severity.ERROR,  # python is not pinned

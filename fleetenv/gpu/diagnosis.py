@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 
 import msgspec
 
 from fleetenv.gpu.probe import SMI_SECONDS
 from fleetenv.gpu.states import Answer, Gpu, GpuHost
-
-
-class Severity(StrEnum):
-    """How bad a problem is."""
-
-    ERROR = "error"  # GPUs cannot be used, or compute wrongly
-    WARNING = "warning"  # they work, and somebody should look
-    NOTE = "note"  # worth knowing
+from fleetenv.severity import Severity
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +41,7 @@ def driver_problem(host: GpuHost) -> Problem | None:
 def health_problems(host: GpuHost) -> tuple[Problem, ...]:
     """Return what is wrong with GPUs that do answer, the worst first."""
     found = [*_host_health(host), *(problem for gpu in host.gpus for problem in _gpu_health(gpu))]
-    return tuple(sorted(found, key=lambda problem: list(Severity).index(problem.severity)))
+    return tuple(sorted(found, key=lambda problem: problem.severity.rank))
 
 
 _Words = tuple[str, str, str]  # code, text, advice

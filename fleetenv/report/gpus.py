@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from fleetenv.errors import HostError
-from fleetenv.gpu.diagnosis import Problem, Severity, driver_problem, health_problems
+from fleetenv.gpu.diagnosis import Problem, driver_problem, health_problems
 from fleetenv.gpu.states import GpuHost
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import counted, visible_line
+from fleetenv.severity import Severity
 
 Answer: TypeAlias = GpuHost | HostError
 """What a host told of its GPUs, or why it could not be asked."""

@@ -1,9 +1,10 @@
 import pytest
 
-from fleetenv.gpu.diagnosis import Severity, health_problems
+from fleetenv.gpu.diagnosis import health_problems
 from fleetenv.gpu.model import is_model
 from fleetenv.gpu.probe import parse_answer
 from fleetenv.remote import Completed
+from fleetenv.severity import Severity
 
 from .documents import Card, healthy, smi
 
