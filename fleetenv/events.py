@@ -34,6 +34,7 @@ class TaskRef(Struct, frozen=True):
     location: Location
     role: str | None = None
     handler: bool = False
+    tags: tuple[str, ...] = ()
 
 
 class RunStarted(Struct, frozen=True):

@@ -23,6 +23,8 @@ from msgspec.structs import replace
 
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting
 from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
+from fleetenv.drift.assessment import assessed
+from fleetenv.drift.commands import Commands
 from fleetenv.drift.survey import Survey
 from fleetenv.errors import InputError
 from fleetenv.report.looking import Looking
@@ -53,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     sink = Relay([survey, Looking(sys.stderr)])
     with connecting(options) as connect:
         play(make_fleet(options, sink, connect, check_mode=True, survey=True, diff=True), sink)
-    report = replace(survey.report(), taken=datetime.now().astimezone())
+    commands = Commands(str(options.playbook), tuple(str(each) for each in options.inventory))
+    report = assessed(replace(survey.report(), taken=datetime.now().astimezone()), commands)
     if not options.output:
         _write(report, options.format or "text", sys.stdout)
         return report.exit_status
@@ -62,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             _write(report, options.format or _SUFFIXES.get(options.output.suffix, "text"), file)
     except OSError as error:
         raise InputError(f"cannot write {options.output}: {error.strerror}") from error
-    print(f"{options.output}: {counted(report.findings, 'finding')} on {counted(len(report.hosts), 'host')}")
+    print(f"{options.output}: {counted(len(report.drifting), 'finding')} on {counted(len(report.hosts), 'host')}")
     return report.exit_status
 
 

@@ -7,8 +7,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from fleetenv.drift.finding import Against, Finding
 from fleetenv.drift.report import Item, Uneven
+from fleetenv.drift.tasks import value_words
+from fleetenv.severity import Severity
 from fleetenv.state import UNSET, Leaf, State, UnsetType
+
+OUTLIER = "outlier"
 
 
 class Sighting(Struct, frozen=True):
@@ -42,6 +47,26 @@ def unevenness(item: Item, sightings: Mapping[str, Sighting]) -> Iterator[Uneven
             values = sorted(groups.items(), key=lambda group: (-len(group[1]), str(group[0])))
             yield Uneven(
                 item, key, tuple((value, tuple(hosts)) for value, hosts in values), UNSET not in wishes, simulated
+            )
+
+
+def outliers(uneven: Uneven) -> Iterator[Finding]:
+    """Yield a note for each host that has another value than most; none where the playbook says what it should be."""
+    if uneven.in_playbook or not uneven.has_majority:
+        return
+    (usual, most), *others = uneven.values
+    for value, hosts in others:
+        for host in hosts:
+            yield Finding(
+                code=OUTLIER,
+                host=host,
+                subject=f"{uneven.item.title}: {uneven.key}",
+                against=Against.FLEET,
+                severity=Severity.NOTE,
+                text=f"has {value_words(value)}, {len(most)} others have {value_words(usual)}",
+                advice="if it should be alike, say so in the playbook",
+                item=uneven.item.number,
+                simulated=uneven.simulated,
             )
 
 

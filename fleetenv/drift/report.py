@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
+from fleetenv.drift.finding import Against, Finding
+from fleetenv.drift.snapshot import Snapshot
 from fleetenv.events import TaskRef
 from fleetenv.state import Content, Difference, Leaf
 
@@ -111,7 +113,12 @@ class Uneven(Struct, frozen=True):
 
 
 class DriftReport(Struct, frozen=True):
-    """A look at the whole fleet."""
+    """A look at the whole fleet.
+
+    `items` and `hosts` are the comparison with the playbook, cell by cell. `findings` are all that somebody should look
+    at, whatever a host was compared with, in order: host by host as in `hosts`, the worst first. Reports that show
+    findings need no other field; the cells of a finding with `item` have its differences in full.
+    """
 
     playbook: str
     items: tuple[Item, ...]
@@ -120,6 +127,9 @@ class DriftReport(Struct, frozen=True):
     seconds: float = 0.0
     interrupted: bool = False
     taken: datetime | None = None  # when the look ended, with its time zone
+    findings: tuple[Finding, ...] = ()
+    snapshots: Mapping[str, Snapshot] = field(default_factory=dict)  # by host; of those that could be looked at
+    since: datetime | None = None  # what `Against.TIME` compares with; None: nothing earlier
 
     @property
     def counts(self) -> Counter[Verdict]:
@@ -127,9 +137,9 @@ class DriftReport(Struct, frozen=True):
         return Counter(host.verdict for host in self.hosts)
 
     @property
-    def findings(self) -> int:
-        """How many cells are findings, and a host that was lost is one."""
-        return sum(len(list(host.findings)) + (host.lost is not None) for host in self.hosts)
+    def drifting(self) -> tuple[Finding, ...]:
+        """The findings that count: neither notes nor waived."""
+        return tuple(finding for finding in self.findings if finding.is_drift)
 
     @property
     def simulated(self) -> int:
@@ -138,10 +148,10 @@ class DriftReport(Struct, frozen=True):
 
     @property
     def exit_status(self) -> int:
-        """0: no drift; 4: some host could not be looked at; 2: drift, or a task failed; 130: the user ended it."""
-        verdicts = self.counts
+        """0: nothing that counts; 4: some host could not be looked at; 2: drift, or worse; 130: the user ended it."""
         if self.interrupted:
             return 130
-        if verdicts[Verdict.UNREACHABLE]:
+        against = {finding.against for finding in self.drifting}
+        if Against.REACH in against:
             return 4
-        return 2 if verdicts[Verdict.DRIFT] or verdicts[Verdict.FAILED] else 0
+        return 2 if against else 0

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from fleetenv.drift.assessment import assessed
 from fleetenv.drift.fleet import Sighting, unevenness
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Verdict
 from fleetenv.errors import Location
@@ -29,11 +30,11 @@ _VERDICTS = {
 
 
 def drift_report(events: Iterable[Event]) -> DriftReport:
-    """Return the report of a whole run."""
+    """Return the report of a whole run, with its findings against the playbook and among the hosts."""
     survey = Survey()
     for event in events:
         survey(event)
-    return survey.report()
+    return assessed(survey.report())
 
 
 class _Host(Struct):
@@ -83,7 +84,7 @@ class Survey(Sink):
         """Nothing to write: the report is asked for."""
 
     def report(self) -> DriftReport:
-        """Return what was found so far."""
+        """Return what was found so far: cells, and no findings yet (see [`assessed`][])."""
         order = sorted(self._order, key=lambda key: self._plays.get(key[0], len(self._plays)))
         items = {key: Item(number, self._tasks[key], key[3]) for number, key in enumerate(order)}
         return DriftReport(

@@ -246,7 +246,8 @@ class Turns:
         """Make this the current task."""
         title = self._planner.title(task, scope)
         role = task.role.name if task.role else None
-        self.current = TaskRef(self._planner.play.name, title, task.module, task.location, role, task.handler)
+        tags = tuple(sorted(task.tags))
+        self.current = TaskRef(self._planner.play.name, title, task.module, task.location, role, task.handler, tags)
 
     def _ignores(self, task: Task) -> bool:
         scope = self._planner.variables.scope(self._planner.play, task)

@@ -48,7 +48,7 @@ def uneven(report: DriftReport) -> dict[str, Mapping[object, tuple[str, ...]]]:
 def test_undamaged_hosts_have_no_finding():
     report = drift_report(run(["gpu01", "gpu02"], *healthy("gpu01", "gpu02")))
     assert verdicts(report) == {"gpu01": "same", "gpu02": "same"}
-    assert report.findings == 0
+    assert report.findings == ()
     assert report.uneven == ()
     assert report.exit_status == 0
 
@@ -63,7 +63,7 @@ def test_exactly_the_damage_is_found():
         "packages.pytorch": ("2.4.1", None),
         "packages.scipy": (None, "1.14.0"),
     }
-    assert report.findings == 4
+    assert len(report.drifting) == 4
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,8 @@ def test_every_value_of_every_host_is_accounted_for(packages):
 def test_file_contents_are_compared_by_hash():
     same = FileState(content=Content("b" * 64))
     event = TaskFinished("a", CONDARC, Status.OK, diff=compare(same, FileState(content=EDITED)), found=same)
-    assert drift_report(run("a", event)).findings == 0
-    assert drift_report(run("a", condarc("a", EDITED))).findings == 1
+    assert drift_report(run("a", event)).findings == ()
+    assert len(drift_report(run("a", condarc("a", EDITED))).drifting) == 1
 
 
 def test_of_a_thing_that_is_not_there_its_absence_is_told_and_what_it_would_hold():
@@ -239,3 +239,36 @@ def test_of_a_thing_that_is_not_there_its_absence_is_told_and_what_it_would_hold
 def test_of_a_changed_thing_everything_is_told():
     (_, cell), *_ = drift_report(run("a", env("a", numpy="1"))).hosts[0].findings
     assert cell.essential == cell.differences
+
+
+def test_each_finding_says_what_is_wrong_how_bad_it_is_and_what_mends_it():
+    report = drift_report(four_hosts())
+    assert [(each.host, each.code, each.subject, str(each.severity)) for each in report.findings] == [
+        ("gpu02", "drift", "condarc : Write .condarc", "warning"),
+        ("gpu03", "failed", "gpu_driver : Verify the driver", "error"),
+        ("gpu03", "drift", "conda_envs : Create environments (nlp_train)", "warning"),
+        ("gpu04", "unreachable", "connection", "error"),
+    ]
+    edited, _, packages, lost = report.findings
+    assert edited.text == "content differs"
+    assert edited.advice == "fleetenv apply playbooks/site.yml -l gpu02"
+    assert packages.text.startswith("packages.numpy: wanted 1.26.4, found 1.26.3; packages.pytorch: wanted 2.4.1, ")
+    assert (lost.text, lost.advice.rpartition(": ")[2]) == (
+        "could not be looked at: connect to 10.0.0.4 port 22: Connection refused",
+        "fleetenv ping gpu04",
+    )
+
+
+def test_the_odd_host_out_has_a_note_which_is_no_drift():
+    (finding,) = drift_report(run("abc", driver("a"), driver("b"), driver("c", "470.82.01"))).findings
+    assert (finding.host, finding.code, finding.subject) == ("c", "outlier", "Verify the driver: driver")
+    assert finding.text == "has 470.82.01, 2 others have 535.104.05"
+    assert not finding.is_drift
+
+
+def test_two_tasks_of_one_name_are_two_subjects():
+    events = [
+        TaskFinished("a", task("Write", "copy", line), Status.CHANGED, diff=condarc("a", EDITED).diff)
+        for line in (1, 9)
+    ]
+    assert [each.subject for each in drift_report(run("a", *events)).findings] == ["Write", "Write #2"]

@@ -30,7 +30,7 @@ def drift_document(report: DriftReport) -> dict[str, Value]:
         "interrupted": report.interrupted,
         "summary": {
             "hosts": len(report.hosts),
-            "findings": report.findings,
+            "findings": len(report.drifting),
             "simulated": report.simulated,
             **{str(verdict): counts[verdict] for verdict in Verdict},
         },

@@ -27,7 +27,7 @@ def _lines(report: DriftReport) -> Iterator[str]:
     yield (
         f"{counted(len(report.hosts), 'host')}: **{counts[Verdict.DRIFT] + counts[Verdict.FAILED]} differ** from the "
         f"playbook, {counts[Verdict.UNREACHABLE]} could not be looked at; "
-        f"{counted(report.findings, 'finding')} in {report.seconds:.1f} s."
+        f"{counted(len(report.drifting), 'finding')} in {report.seconds:.1f} s."
         + (f" The GPUs of {counted(report.simulated, 'host')} are simulated." if report.simulated else "")
         + (" **Interrupted.**" if report.interrupted else "")
     )

@@ -160,9 +160,8 @@ class _Printer:
         words = [f"{differ} of {counted(len(report.hosts), 'host')} differ from the playbook"]
         words += [f"{counts[Verdict.UNREACHABLE]} could not be looked at"] if counts[Verdict.UNREACHABLE] else []
         words += ["interrupted"] if report.interrupted else []
-        text = (
-            f"{', '.join(words)}; {counted(report.findings, 'finding')} in {report.seconds:.1f} s, nothing was changed"
-        )
+        found = counted(len(report.drifting), "finding")
+        text = f"{', '.join(words)}; {found} in {report.seconds:.1f} s, nothing was changed"
         parts.append(Text(text, "bold"))
         if report.simulated:
             parts.append(Text(f"the GPUs of {counted(report.simulated, 'host')} are simulated", "magenta"))
