@@ -10,14 +10,14 @@ RUN := .venv/bin/python -m
 .PHONY: test check demo bench lock clean tools
 
 test: .venv/ready tools
-	$(RUN) pytest -n 3 --dist loadfile
+	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready tools
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	.venv/bin/lint-imports
-	$(RUN) pytest -n 3 --dist loadfile
+	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 demo: .venv/ready
 	.venv/bin/fleetenv demo

@@ -25,6 +25,13 @@ from fleetenv.lab.nvidia_smi import Gpus
 
 ROOT = Path(__file__).parent.parent
 
+_LONG = ("system", "lab", "envs")  # parts whose files take longest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put whole fleets first: of several workers, the one that begins a long file last is waited for alone."""
+    items.sort(key=lambda item: _LONG.index(item.path.parent.name) if item.path.parent.name in _LONG else len(_LONG))
+
 
 class EmbeddedFactory(Protocol):
     """Brings up embedded hosts that live as long as the fixture."""
