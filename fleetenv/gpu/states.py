@@ -1,26 +1,48 @@
-"""What was seen of a host's GPUs and driver, as plain data. None means that the host did not say.
-
-Sizes are MiB, temperatures degrees Celsius, powers watts.
-"""
+"""What was seen of a host's GPUs and driver, as plain data. None means that the host did not say."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
-_MIB_PER_GIB = 1024
-_NAMES_MEMORY = re.compile(r"\b[0-9]+ ?GB\b", re.ASCII)
+from fleetenv.gpu.hardware import EccErrors, Gpu, Link, Memory, MigDevice, NvLink, Process
+
+__all__ = [
+    "Answer",
+    "DcgmTest",
+    "EccErrors",
+    "FabricManager",
+    "Gpu",
+    "GpuHost",
+    "KernelEvent",
+    "KernelLog",
+    "KernelModule",
+    "Link",
+    "Memory",
+    "MigDevice",
+    "NvLink",
+    "Process",
+    "Slot",
+    "Vendor",
+]
+
+
+class Vendor(StrEnum):
+    """Whose GPUs a host has."""
+
+    NVIDIA = "nvidia"
+    AMD = "amd"
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """An NVIDIA GPU as the PCI bus shows it, with or without a driver."""
+    """A GPU as the PCI bus shows it, with or without a driver."""
 
     bus_id: str  # 0000:3b:00.0
     device: str  # PCI device id, 20b2
-    driver: str | None = None  # nvidia, nouveau, vfio-pci; None: no driver has it
+    driver: str | None = None  # nvidia, nouveau, vfio-pci, amdgpu; None: no driver has it
 
 
 class KernelModule(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,83 +63,43 @@ class Answer(StrEnum):
     GPU_LOST = "GPU lost"  # 15
     MISMATCH = "driver/library mismatch"  # 18
     HUNG = "no answer in time"  # 124 or 137, of timeout(1)
-    UNREADABLE = "not readable"  # exit status 0, but not XML that can be read
+    UNREADABLE = "not readable"  # exit status 0, but nothing that can be read
     FAILED = "failed"
 
 
-class EccErrors(msgspec.Struct, frozen=True, kw_only=True):
-    """ECC errors; None where ECC is off or not there."""
+class FabricManager(msgspec.Struct, frozen=True, kw_only=True):
+    """NVIDIA's Fabric Manager, which sets up the NVSwitches of a machine. It must be of the driver's own version."""
 
-    corrected: int | None = None
-    uncorrected: int | None = None
-
-
-class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a GPU's memory is sound. 'Volatile' counts since the driver was loaded, 'aggregate' since ever."""
-
-    ecc: bool | None = None
-    ecc_after_reset: bool | None = None
-    volatile: EccErrors = EccErrors()
-    aggregate: EccErrors = EccErrors()
-    retired_pages: int | None = None
-    retirement_pending: bool | None = None
-    remapped_rows: int | None = None
-    remapping_pending: bool | None = None
-    remapping_failed: bool | None = None
+    version: str | None = None
+    service: str | None = None  # as `systemctl is-active` says: active, inactive, failed, ...
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """PCI Express generation and width, now and at best. A GPU at rest lowers its generation to save power."""
+class KernelEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One line in which the driver tells the kernel log of an error: an Xid of a GPU, an SXid of an NVSwitch."""
 
-    generation: int | None = None
-    max_generation: int | None = None
-    width: int | None = None
-    max_width: int | None = None
-
-
-class Process(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that uses a GPU."""
-
-    pid: int
-    name: str
-    kind: str | None = None  # C: compute, G: graphics, C+G
-    memory_mib: int | None = None
-
-
-class Gpu(msgspec.Struct, frozen=True, kw_only=True):
-    """One GPU, as nvidia-smi describes it."""
-
-    index: int
+    kind: str  # xid or sxid
+    code: int
     bus_id: str
-    model: str
-    uuid: str | None = None
-    serial: str | None = None
-    architecture: str | None = None
-    vbios: str | None = None
-    memory_mib: int | None = None
-    memory_used_mib: int | None = None
-    utilization: int | None = None  # percent
-    persistence: bool | None = None
-    compute_mode: str | None = None
-    mig: bool | None = None
-    mig_after_reset: bool | None = None
-    mig_devices: int = 0
-    memory: Memory = Memory()
-    link: Link = Link()
-    temperature_c: float | None = None
-    power_w: float | None = None
-    power_limit_w: float | None = None
-    slowdowns: tuple[str, ...] = ()  # why clocks are held down now: hw_thermal_slowdown, sw_power_cap, ...
-    recovery_action: str | None = None  # what the driver wants done: Reset, Reboot, Drain P2P, ...
-    fabric: str | None = None  # state of the NVLink fabric: Completed, In Progress, ...
-    processes: tuple[Process, ...] = ()
+    text: str
+    at: datetime | None = None
+    fatal: bool | None = None  # what an SXid says itself
 
-    @property
-    def kind(self) -> str:
-        """Model and memory: `Tesla T4 15 GiB`, and `NVIDIA A100-SXM4-80GB`, which says it already."""
-        if self.memory_mib is None or _NAMES_MEMORY.search(self.model):
-            return self.model
-        return f"{self.model} {round(self.memory_mib / _MIB_PER_GIB)} GiB"
+
+class KernelLog(StrEnum):
+    """Whether the kernel log could be looked at."""
+
+    READ = "read"
+    DENIED = "denied"
+    UNASKED = "not asked"
+
+
+class DcgmTest(msgspec.Struct, frozen=True, kw_only=True):
+    """One result of `dcgmi diag`, of one GPU where it is about one."""
+
+    name: str
+    status: str  # Pass, Fail, Warn, Skip
+    gpu: int | None = None
+    text: str = ""
 
 
 class GpuHost(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +109,7 @@ class GpuHost(msgspec.Struct, frozen=True, kw_only=True):
     user-space libraries; after an upgrade without a reboot they differ.
     """
 
+    vendor: Vendor = Vendor.NVIDIA
     answer: Answer = Answer.ABSENT
     message: str = ""  # what nvidia-smi said instead of XML
     slots: tuple[Slot, ...] = ()
@@ -137,6 +120,13 @@ class GpuHost(msgspec.Struct, frozen=True, kw_only=True):
     nouveau: bool = False
     gpus: tuple[Gpu, ...] = ()
     attached: int | None = None  # how many GPUs nvidia-smi counts
+    switches: int = 0  # NVSwitches on the PCI bus
+    fabric_manager: FabricManager | None = None
+    kernel_log: KernelLog = KernelLog.UNASKED
+    events: tuple[KernelEvent, ...] = ()  # the last ones in the kernel log, oldest first
+    dcgm: tuple[DcgmTest, ...] | None = None  # None: not asked for, or there is no dcgmi
+    dcgm_message: str = ""  # why it was asked for and told nothing
+    unread: tuple[str, ...] = ()  # fields of a newer driver that fleetenv does not know
     simulated: bool = False  # fleetenv's lab made this answer
 
     @property
@@ -146,6 +136,7 @@ class GpuHost(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """Bus ids of GPUs that the nvidia driver has taken, and nvidia-smi does not show."""
+        """Bus ids of GPUs that the driver has taken, and its tool does not show."""
         shown = {gpu.bus_id for gpu in self.gpus}
-        return tuple(slot.bus_id for slot in self.slots if slot.driver == "nvidia" and slot.bus_id not in shown)
+        ours = "amdgpu" if self.vendor is Vendor.AMD else "nvidia"
+        return tuple(slot.bus_id for slot in self.slots if slot.driver == ours and slot.bus_id not in shown)

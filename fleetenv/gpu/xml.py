@@ -17,12 +17,16 @@ MAX_ELEMENTS = 500_000
 
 
 class Element(Struct):
-    """One element: `text` is its own text, without surrounding white space."""
+    """One element: `text` is its own text, without surrounding white space.
+
+    `read` tells that somebody asked for the text: what is not understood of a document can be found by it.
+    """
 
     tag: str
     attributes: dict[str, str] = field(default_factory=dict)
     children: list[Element] = field(default_factory=list)
     text: str = ""
+    read: bool = False
 
     def find(self, *path: str) -> Element | None:
         """Return the first element at a path below this one."""
@@ -38,7 +42,19 @@ class Element(Struct):
     def text_at(self, *path: str) -> str | None:
         """Return the text at a path; None when there is no such element, or no text in it."""
         found = self.find(*path)
-        return found.text or None if found else None
+        if found is None:
+            return None
+        found.read = True
+        return found.text or None
+
+    def unread(self, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        """Yield the paths of elements below this one that hold a text which nobody has asked for."""
+        for child in self.children:
+            path = (*above, child.tag)
+            if child.children:
+                yield from child.unread(path)
+            elif child.text and not child.read:
+                yield path
 
 
 def parse_xml(document: bytes) -> Element:

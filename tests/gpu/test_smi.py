@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +5,8 @@ from hypothesis import strategies as st
 from fleetenv.gpu.smi import normal_bus_id, parse_smi
 
 from .documents import Card, smi
+from .real import OUTPUTS, real
 
-REAL = next((path for up in Path(__file__).parents if (path := up / "shared/data/nvidia-smi").is_dir()), Path("none"))
 GENERATIONS = (9, 10, 11, 12, 13)
 
 
@@ -60,8 +58,8 @@ def test_a_wanted_reset_is_understood_in_both_forms(xml, action):
     assert gpu.recovery_action == action
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the collection of real outputs is not here")
-@pytest.mark.parametrize("path", sorted(REAL.glob("*.xml")), ids=lambda path: path.stem)
+@real
+@pytest.mark.parametrize("path", OUTPUTS, ids=lambda path: path.stem)
 def test_real_outputs_are_read(path):
     log = parse_smi(path.read_bytes())
     print(log)
