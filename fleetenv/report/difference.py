@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from fleetenv.report.text import visible_line
+from fleetenv.report.text import clipped, visible_line
 from fleetenv.state import Content, Difference, Leaf
 
 NOTHING = "(none)"
@@ -26,11 +26,13 @@ def value_text(value: Leaf) -> str:
         case Content():
             return f"sha256 {value.sha256[:12]}"
         case tuple():
-            return _shortened(", ".join(value_text(each) for each in value)) or NOTHING
+            return clipped(", ".join(value_text(each) for each in value), _MAX_VALUE) or NOTHING
         case Mapping():
-            return _shortened(", ".join(f"{visible_line(str(key))}: {value_text(value[key])}" for key in value))
+            return clipped(
+                ", ".join(f"{visible_line(str(key))}: {value_text(value[key])}" for key in value), _MAX_VALUE
+            )
         case _:
-            return _shortened(visible_line(str(value))) or '""'
+            return clipped(visible_line(str(value)), _MAX_VALUE) or '""'
 
 
 def unified_diff(difference: Difference) -> list[str] | None:
@@ -44,7 +46,7 @@ def unified_diff(difference: Difference) -> list[str] | None:
     if found is None or wanted is None:
         return None
     lines = difflib.unified_diff(found, wanted, "found", "wanted", n=2, lineterm="")
-    return [_shortened(visible_line(line[: _MAX_LINE + 1]), _MAX_LINE) for line in lines]
+    return [clipped(visible_line(line[: _MAX_LINE + 1]), _MAX_LINE) for line in lines]
 
 
 class ContentDiff(Struct, frozen=True):
@@ -81,7 +83,3 @@ def _lines(content: Leaf) -> list[str] | None:
         return None
     last = lines.pop()
     return [*lines, f"{last} (no newline at the end)"] if last else lines
-
-
-def _shortened(text: str, most: int = _MAX_VALUE) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."

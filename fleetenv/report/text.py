@@ -30,6 +30,11 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def clipped(text: str, most: int) -> str:
+    """Return at most so many characters of a text, with dots for what was left out."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where English wants it."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

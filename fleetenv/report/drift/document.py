@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
+from fleetenv.drift.finding import Finding
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Uneven, Verdict
 from fleetenv.report.plain import plain, plain_difference
+from fleetenv.report.text import clipped
+from fleetenv.severity import Severity
 from fleetenv.source import Value
 
 FORMAT = "fleetenv.drift"
 VERSION = 1
 """Raised when something that was there changes its meaning; additions do not raise it."""
+
+_MAX_TEXT = 4000  # characters of what a host may have written
 
 
 def drift_json(report: DriftReport) -> str:
@@ -21,6 +27,7 @@ def drift_json(report: DriftReport) -> str:
 def drift_document(report: DriftReport) -> dict[str, Value]:
     """Return the document as plain values."""
     counts = report.counts
+    severities = Counter(finding.severity for finding in report.findings if finding.waiver is None)
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -33,10 +40,13 @@ def drift_document(report: DriftReport) -> dict[str, Value]:
             "findings": len(report.drifting),
             "simulated": report.simulated,
             **{str(verdict): counts[verdict] for verdict in Verdict},
+            **{f"{severity}s": severities[severity] for severity in Severity},
+            "waived": sum(finding.waiver is not None for finding in report.findings),
         },
         "items": [_item(item) for item in report.items],
         "hosts": {host.name: _host(host) for host in report.hosts},
         "uneven": [_uneven(each) for each in report.uneven],
+        "findings": [_finding(each) for each in report.findings],
     }
 
 
@@ -81,4 +91,21 @@ def _uneven(uneven: Uneven) -> dict[str, Value]:
         "in_playbook": uneven.in_playbook,
         "simulated": uneven.simulated,
         "values": [{"value": plain(value), "hosts": list(hosts)} for value, hosts in uneven.values],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Value]:
+    waiver = finding.waiver
+    return {
+        "code": finding.code,
+        "host": finding.host,
+        "subject": clipped(finding.subject, _MAX_TEXT),
+        "against": str(finding.against),
+        "severity": str(finding.severity),
+        "text": clipped(finding.text, _MAX_TEXT),
+        "advice": clipped(finding.advice, _MAX_TEXT),
+        "item": finding.item,
+        "first_seen": finding.first_seen.isoformat() if finding.first_seen else None,
+        "waiver": {"reason": clipped(waiver.reason, _MAX_TEXT), "until": waiver.until.isoformat()} if waiver else None,
+        "simulated": finding.simulated,
     }

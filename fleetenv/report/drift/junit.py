@@ -1,73 +1,125 @@
-"""The drift report as JUnit XML, for CI: a testsuite a host, a testcase a task (or item of its loop)."""
+"""The drift report as JUnit XML, for CI: a testsuite a host, a testcase a task (or loop item), and other findings."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Verdict
+from msgspec import Struct
+
+from fleetenv.drift.finding import Against, Finding
+from fleetenv.drift.report import Cell, DriftReport, HostReport, Verdict
 from fleetenv.report.difference import part, value_text
-from fleetenv.report.text import visible, visible_line
+from fleetenv.report.drift import words
+from fleetenv.report.text import clipped, visible_line
 
 # what XML 1.0 cannot hold at all; escapes from `visible` are printable, so this is for names of the user's
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MAX_ATTRIBUTE = 1000  # characters
+_MAX_DIFF_LINES = 200
+
+
+class _Case(Struct, frozen=True):
+    """A testcase; `outcome` is `failure`, `error`, `skipped`, or nothing for one that passed."""
+
+    attributes: str
+    outcome: str = ""
+    inner: str = ""
+
+    @property
+    def xml(self) -> str:
+        return (
+            f"    <testcase {self.attributes}>{self.inner}</testcase>"
+            if self.inner
+            else f"    <testcase {self.attributes}/>"
+        )
 
 
 def drift_junit(report: DriftReport) -> str:
-    """Return the document: drift and failed tasks are failures, hosts that could not be looked at are errors."""
-    suites = [_suite(report, host) for host in report.hosts]
-    tests = sum(len(host.cells) + (host.lost is not None) for host in report.hosts)
-    failures = sum(len(list(host.findings)) for host in report.hosts)
-    errors = sum(host.lost is not None for host in report.hosts)
+    """Return the document: findings that count are failures, and errors where a host could not be looked at.
+
+    Notes pass, with their text; what is waived is skipped, with the reason.
+    """
+    findings: dict[str, list[Finding]] = {}
+    for each in report.findings:
+        findings.setdefault(each.host, []).append(each)
+    suites = {host.name: list(_cases(report, host, findings.get(host.name, []))) for host in report.hosts}
     head = (
-        f"<testsuites name={_attribute('fleetenv drift ' + report.playbook)} tests={_attribute(tests)} "
-        f"failures={_attribute(failures)} errors={_attribute(errors)} time={_attribute(f'{report.seconds:.3f}')}>"
+        f"<testsuites name={_attribute('fleetenv drift ' + report.playbook)} "
+        f"{_counts([case for cases in suites.values() for case in cases])} time={_attribute(f'{report.seconds:.3f}')}>"
     )
-    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *suites, "</testsuites>", ""])
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', head]
+    for host, cases in suites.items():
+        lines += [f"  <testsuite name={_attribute(host)} {_counts(cases)}>", *(case.xml for case in cases)]
+        lines += ["  </testsuite>"]
+    return "\n".join([*lines, "</testsuites>", ""])
 
 
-def _suite(report: DriftReport, host: HostReport) -> str:
-    cases = [_case(report.items[number], host.cells[number], host.name) for number in sorted(host.cells)]
-    if host.lost is not None:
-        cases.append(
-            f'    <testcase classname={_attribute(host.name)} name="reachable">'
-            f"<error message={_attribute(host.lost)}/></testcase>"
-        )
-    failures = len(list(host.findings))
-    skipped = sum(cell.verdict is Verdict.SKIPPED for cell in host.cells.values())
-    head = (
-        f"  <testsuite name={_attribute(host.name)} tests={_attribute(len(cases))} failures={_attribute(failures)} "
-        f"errors={_attribute(int(host.lost is not None))} skipped={_attribute(skipped)}>"
-    )
-    return "\n".join([head, *cases, "  </testsuite>"])
+def _counts(cases: Sequence[_Case]) -> str:
+    """Return the attributes that count cases."""
+    outcomes = [case.outcome for case in cases]
+    counts = {
+        "tests": len(cases),
+        "failures": outcomes.count("failure"),
+        "errors": outcomes.count("error"),
+        "skipped": outcomes.count("skipped"),
+    }
+    return " ".join(f"{name}={_attribute(count)}" for name, count in counts.items())
 
 
-def _case(item: Item, cell: Cell, host: str) -> str:
-    task = item.task
-    name = f"{task.role} : {item.title}" if task.role else item.title
-    head = (
-        f"    <testcase classname={_attribute(host)} name={_attribute(name)} "
-        f"file={_attribute(task.location.file)} line={_attribute(task.location.line)}"
-    )
-    if cell.verdict is Verdict.SKIPPED:
-        return f"{head}><skipped/></testcase>"
-    if not cell.verdict.is_finding:
-        return f"{head}/>"
-    short = cell.msg or f"differs: {', '.join(each.key for each in cell.essential)}".removesuffix(": ")
-    kind = "drift" if cell.verdict is Verdict.DRIFT else "failed"
-    return f"{head}><failure type={_attribute(kind)} message={_attribute(short)}>{_body(cell)}</failure></testcase>"
+def _cases(report: DriftReport, host: HostReport, findings: Sequence[Finding]) -> Iterator[_Case]:
+    """Yield a case for each task of the playbook, then one for each finding that is not about a task."""
+    of_items = {each.item: each for each in findings if each.against is Against.PLAYBOOK}
+    for number in sorted(host.cells):
+        item, cell = report.items[number], host.cells[number]
+        name = f"{item.task.role} : {item.title}" if item.task.role else item.title
+        place = item.task.location
+        attributes = f"{_named(host.name, name)} file={_attribute(place.file)} line={_attribute(place.line)}"
+        finding = of_items.get(number)
+        if finding is not None:
+            yield _found(attributes, finding, cell)
+        elif cell.verdict in (Verdict.SKIPPED, Verdict.UNREACHABLE):
+            yield _Case(attributes, "skipped", "<skipped/>")
+        else:
+            yield _Case(attributes)
+    for each in findings:
+        if each.against is Against.REACH:
+            yield _found(_named(host.name, "reachable"), each, None)
+        elif each.against is not Against.PLAYBOOK:
+            yield _found(_named(host.name, f"{each.subject} [{each.code}]"), each, None)
 
 
-def _body(cell: Cell) -> str:
-    lines = ["simulated"] if cell.simulated else []
-    lines += [visible(cell.msg)] if cell.msg else []
-    values, contents = part(cell.essential)
+def _found(attributes: str, finding: Finding, cell: Cell | None) -> _Case:
+    body = escape(_NOT_XML.sub("\ufffd", "\n".join(_body(finding, cell))))
+    if finding.waiver is not None:
+        why = f"waived: {words.waiver(finding.waiver)}"
+        return _Case(attributes, "skipped", f"<skipped message={_attribute(why)}/><system-out>{body}</system-out>")
+    if not finding.is_drift:
+        return _Case(attributes, "", f"<system-out>{body}</system-out>")
+    outcome = "error" if finding.against is Against.REACH else "failure"
+    said = f"type={_attribute(finding.severity)} message={_attribute(finding.text)}"
+    return _Case(attributes, outcome, f"<{outcome} {said}>{body}</{outcome}>")
+
+
+def _body(finding: Finding, cell: Cell | None) -> Iterator[str]:
+    yield f"{finding.severity}, {finding.code}: {words.text(finding)}" + (" (simulated)" if finding.simulated else "")
+    values, contents = part(cell.essential) if cell is not None else ([], [])
     for each in values:
-        lines.append(f"{visible_line(each.key)}: wanted {value_text(each.wanted)}, found {value_text(each.found)}")
+        yield f"{visible_line(each.key)}: wanted {value_text(each.wanted)}, found {value_text(each.found)}"
     for content in contents:
-        lines += [f"{visible_line(content.key)}:", *content.lines]
-    return escape(_NOT_XML.sub("\ufffd", "\n".join(lines)))
+        yield f"{visible_line(content.key)}:"
+        yield from content.lines[:_MAX_DIFF_LINES]
+    if finding.advice:
+        yield f"mend: {words.advice(finding)}"
+    if finding.first_seen is not None:
+        yield f"first seen {finding.first_seen.isoformat(timespec='seconds')}"
+
+
+def _named(host: str, name: str) -> str:
+    return f"classname={_attribute(host)} name={_attribute(name)}"
 
 
 def _attribute(value: str | int) -> str:
-    return quoteattr(_NOT_XML.sub("\ufffd", visible_line(str(value))))
+    shown = clipped(visible_line(clipped(str(value), _MAX_ATTRIBUTE)), _MAX_ATTRIBUTE)
+    return quoteattr(_NOT_XML.sub("\ufffd", shown))

@@ -1,18 +1,26 @@
-"""The drift report in Markdown, for an issue or a chat."""
+"""The drift report in Markdown, for an issue or a chat: a table, and below it what is longer, folded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from html import escape
 
+from fleetenv.drift.finding import Against
 from fleetenv.drift.report import Cell, DriftReport, Item, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
-from fleetenv.report.hosts import fold_hosts
-from fleetenv.report.text import counted, visible_line
+from fleetenv.report.drift import words
+from fleetenv.report.drift.sections import Shared, Sharing, untold_notes
+from fleetenv.report.text import clipped, counted, visible_line
+from fleetenv.severity import Severity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@$]|:(?=//))")
+_MAX_ROWS = 60
+_MAX_DETAILS = 20
 _MAX_DIFF_LINES = 60
 _MAX_DIFFERENCES = 20  # of one task on one host
+_MAX_TEXT = 300  # characters in a cell of the table
+_MAX_NAMES = 400  # characters of folded host names
 
 
 def drift_markdown(report: DriftReport) -> str:
@@ -21,65 +29,110 @@ def drift_markdown(report: DriftReport) -> str:
 
 
 def _lines(report: DriftReport) -> Iterator[str]:
-    counts = report.counts
+    sharing = Sharing(report)
+    findings = sharing.shared(report.drifting)
     yield f"## Drift: {_escaped(report.playbook)}"
     yield ""
-    yield (
-        f"{counted(len(report.hosts), 'host')}: **{counts[Verdict.DRIFT] + counts[Verdict.FAILED]} differ** from the "
-        f"playbook, {counts[Verdict.UNREACHABLE]} could not be looked at; "
+    yield _summary(report)
+    if findings:
+        yield from ("", "| | hosts | what | found | mend |", "| --- | --- | --- | --- | --- |")
+        yield from (_row(shared) for shared in findings[:_MAX_ROWS])
+        if len(findings) > _MAX_ROWS:
+            yield f"| | | and {len(findings) - _MAX_ROWS} more kinds | | |"
+    yield from _details(report, findings)
+    yield from _notes(sharing.shared([*untold_notes(report), *(each for each in report.findings if each.waiver)]))
+    uneven = [each for each in report.uneven if not each.in_playbook]
+    if uneven:
+        yield from _folded("Not the same everywhere", [line for each in uneven for line in _uneven(each)])
+
+
+def _summary(report: DriftReport) -> str:
+    counts = report.counts
+    taken = f"{report.taken:%Y-%m-%d %H:%M %Z}: " if report.taken else ""
+    return (
+        f"{taken}{counted(len(report.hosts), 'host')}: **{counts[Verdict.DRIFT] + counts[Verdict.FAILED]} differ** "
+        f"from the playbook, {counts[Verdict.UNREACHABLE]} could not be looked at; "
         f"{counted(len(report.drifting), 'finding')} in {report.seconds:.1f} s."
         + (f" The GPUs of {counted(report.simulated, 'host')} are simulated." if report.simulated else "")
         + (" **Interrupted.**" if report.interrupted else "")
     )
-    yield from _findings(report)
-    uneven = [each for each in report.uneven if not each.in_playbook]
-    if uneven:
-        yield ""
-        yield "### Not the same everywhere"
-        for each in uneven:
-            yield from _uneven(each)
 
 
-def _findings(report: DriftReport) -> Iterator[str]:
-    """Yield a table of all findings, each with the hosts that have it, and below it how files differ."""
-    rows: dict[str, list[str]] = {}
-    contents: dict[tuple[str, ...], list[str]] = {}
-    for host in report.hosts:
-        if host.lost is not None:
-            rows.setdefault(f"*could not be looked at* | {_code(visible_line(host.lost))} | |", []).append(host.name)
-        for number, cell in host.findings:
-            title = _title(report.items[number])
-            for row in _rows(title, cell):
-                rows.setdefault(row, []).append(host.name)
-            for each in part(cell.essential)[1]:
-                contents.setdefault((f"{title}: {_escaped(each.key)}", *each.lines), []).append(host.name)
-    if rows:
-        yield from ("", "| hosts | task | what | wanted | found |", "| --- | --- | --- | --- | --- |")
-        yield from (f"| {_escaped(fold_hosts(hosts))} | {row} |" for row, hosts in rows.items())
-    for (title, *lines), hosts in contents.items():
-        yield from ("", f"{_escaped(fold_hosts(hosts))}, {title}", "", *_fenced(lines))
+def _row(shared: Shared) -> str:
+    finding = shared.first
+    what = "*could not be looked at*" if finding.against is Against.REACH else _what(shared)
+    since = words.since(shared.findings, None)
+    cells = (
+        f"**{finding.severity}**" if finding.severity is Severity.ERROR else str(finding.severity),
+        _escaped(words.hosts(shared.hosts, _MAX_NAMES)),
+        f"{what}, {since}" if since else what,
+        _code(words.line(finding, _MAX_TEXT)),
+        _code(words.advice_for(finding, shared.hosts)) if finding.advice else "",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
-def _rows(title: str, cell: Cell) -> Iterator[str]:
-    """Yield the cells after the host's, between bars."""
-    shown = title + (" (simulated)" if cell.simulated else "")
-    if cell.verdict is Verdict.FAILED or not cell.essential:
-        what = _code(visible_line(cell.msg)) if cell.msg else "failed" if cell.verdict is Verdict.FAILED else "differs"
-        yield f"{shown} | {what} | |"
-    for each in cell.essential[:_MAX_DIFFERENCES]:
-        wanted, found = _code(value_text(each.wanted)), _code(value_text(each.found))
-        yield f"{shown} | {_code(visible_line(each.key))} | {wanted} | {found}"
-    if len(cell.essential) > _MAX_DIFFERENCES:
-        yield f"{shown} | and {len(cell.essential) - _MAX_DIFFERENCES} more | |"
+def _what(shared: Shared) -> str:
+    return _escaped(words.subject(shared.first)) + (" (simulated)" if shared.first.simulated else "")
+
+
+def _details(report: DriftReport, findings: Sequence[Shared]) -> Iterator[str]:
+    """Yield all that differs, folded: of findings whose row cannot hold it."""
+    detailed = [(each, each.cell) for each in findings if each.cell is not None and _is_long(each.cell)]
+    for shared, cell in detailed[:_MAX_DETAILS]:
+        item = None if shared.first.item is None else report.items[shared.first.item]
+        where = f" ({item.task.location.file}:{item.task.location.line})" if item else ""
+        title = f"{words.hosts(shared.hosts, _MAX_NAMES)}: {words.subject(shared.first)}{where}"
+        yield from _folded(title, [*_differences(cell)])
+    if len(detailed) > _MAX_DETAILS:
+        yield from ("", f"Of {len(detailed) - _MAX_DETAILS} more kinds the details are left out.")
+
+
+def _is_long(cell: Cell) -> bool:
+    values, contents = part(cell.essential)
+    return bool(contents) or len(values) > 1
+
+
+def _differences(cell: Cell) -> Iterator[str]:
+    values, contents = part(cell.essential)
+    if values:
+        yield from ("| | wanted | found |", "| --- | --- | --- |")
+        for each in values[:_MAX_DIFFERENCES]:
+            wanted, found = _code(value_text(each.wanted)), _code(value_text(each.found))
+            yield f"| {_code(visible_line(each.key))} | {wanted} | {found} |"
+        if len(values) > _MAX_DIFFERENCES:
+            yield f"| and {len(values) - _MAX_DIFFERENCES} more | | |"
+    for content in contents:
+        yield from ("", f"{_escaped(content.key)}:", "", *_fenced(content.lines))
+
+
+def _notes(notes: Sequence[Shared]) -> Iterator[str]:
+    """Yield what does not count: notes, and what is waived."""
+    lines = []
+    for shared in notes[:_MAX_ROWS]:
+        finding = shared.first
+        waiver = finding.waiver
+        why = f", *waived: {_escaped(words.waiver(waiver))}*" if waiver else ""
+        hosts = _escaped(words.hosts(shared.hosts, _MAX_NAMES))
+        lines.append(f"- {hosts}: {_what(shared)}: {_code(words.line(finding, _MAX_TEXT))}{why}")
+    if len(notes) > _MAX_ROWS:
+        lines.append(f"- and {len(notes) - _MAX_ROWS} more")
+    if lines:
+        yield from _folded("Notes, and what is waived", lines)
 
 
 def _uneven(uneven: Uneven) -> Iterator[str]:
     simulated = " (simulated)" if uneven.simulated else ""
-    yield ""
     yield f"{_title(uneven.item)}{simulated}: {_code(visible_line(uneven.key))}"
     yield ""
     for value, hosts in uneven.values:
-        yield f"- {_code(value_text(value))} on {len(hosts)}: {_escaped(fold_hosts(hosts))}"
+        yield f"- {_code(value_text(value))} on {len(hosts)}: {_escaped(words.hosts(hosts, _MAX_NAMES))}"
+    yield ""
+
+
+def _folded(title: str, lines: Sequence[str]) -> Iterator[str]:
+    """Yield a section that GitHub and GitLab show closed: its title is HTML, what follows the blank line Markdown."""
+    yield from ("", f"<details><summary>{escape(visible_line(title))}</summary>", "", *lines, "", "</details>")
 
 
 def _title(item: Item) -> str:
@@ -87,7 +140,8 @@ def _title(item: Item) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", visible_line(text))
+    """Escape Markdown, and so HTML: a backslash before `<` and `&` makes them text for both."""
+    return _SPECIAL.sub(r"\\\1", visible_line(clipped(text, _MAX_NAMES)))
 
 
 def _code(text: str) -> str:
@@ -97,7 +151,7 @@ def _code(text: str) -> str:
     return f"{fence}{bare}{fence}" if len(fence) == 1 else f"{fence} {bare} {fence}"
 
 
-def _fenced(lines: list[str]) -> list[str]:
+def _fenced(lines: Sequence[str]) -> list[str]:
     shown = lines[:_MAX_DIFF_LINES]
     fence = "`" * max(3, 1 + max((len(run) for line in shown for run in re.findall("`+", line)), default=0))
     more = [f"... and {len(lines) - len(shown)} more lines"] if len(lines) > len(shown) else []

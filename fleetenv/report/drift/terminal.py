@@ -5,59 +5,54 @@ Hosts with the very same findings share a section, so that 400 hosts with three 
 
 from __future__ import annotations
 
+import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Uneven, Verdict
+from fleetenv.drift.finding import Against
+from fleetenv.drift.report import Cell, DriftReport, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
-from fleetenv.report.hosts import fold_hosts
-from fleetenv.report.text import counted, visible, visible_line
+from fleetenv.report.drift import words
+from fleetenv.report.drift.sections import Section, Shared, Sharing, untold_notes
+from fleetenv.report.text import clipped, counted, visible_line
+from fleetenv.severity import Severity
 
-_MAX_SECTIONS = 30
+_MAX_SECTIONS = 24
+_MAX_NAMED = 12  # sections of which only the heading is shown
+_MAX_SHARED = 12  # findings of a section
 _MAX_DIFFERENCES = 8
 _MAX_DIFF_LINES = 24
+_MAX_TEXT = 700  # characters of what is wrong
 _MAX_UNEVEN = 12
-_MAX_NAMES = 400  # characters of folded host names
+_MAX_NOTES = 12
+_MAX_NAMES = 240  # characters of folded host names
 _MAX_SAME = 160  # likewise, of hosts that nobody needs to look at
 _ALL = "all of them with --format html or json"
+_WIDTH = 100  # columns of a file
 
-_STYLES = {
-    Verdict.UNREACHABLE: "bold red",
-    Verdict.FAILED: "red",
-    Verdict.DRIFT: "yellow",
-    Verdict.IGNORED: "magenta",
-    Verdict.SAME: "green",
-    Verdict.SKIPPED: "dim",
-}
-_SYMBOLS = {
-    Verdict.UNREACHABLE: "!",
-    Verdict.FAILED: "✗",
-    Verdict.DRIFT: "≠",
-    Verdict.IGNORED: "~",
-    Verdict.SAME: "✓",
-    Verdict.SKIPPED: "·",
-}
-_ASCII = {"✗": "x", "≠": "#", "✓": "=", "·": "."}
+_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_SYMBOLS = {Severity.ERROR: "✗", Severity.WARNING: "≠", Severity.NOTE: "·"}
+_SAME, _LOST, _WAIVED, _MENDS = "✓", "!", "~", "→"
+_ASCII = {"✗": "x", "≠": "#", "✓": "=", "·": ".", "→": "->"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """Hosts that have the same findings."""
-
-    hosts: tuple[HostReport, ...]
-
-    @property
-    def first(self) -> HostReport:
-        return self.hosts[0]
+def drift_text(report: DriftReport) -> str:
+    """Return the report as plain text, for a file."""
+    stream = io.StringIO()
+    print_drift(report, Console(file=stream, width=_WIDTH, color_system=None, force_terminal=False))
+    return stream.getvalue()
 
 
 def print_drift(report: DriftReport, console: Console) -> None:
-    """Print the report: no line ends in blanks, and what the stream cannot encode is escaped."""
+    """Print the report: no line ends in blanks, and what the stream cannot encode is escaped.
+
+    Lines are no wider than the console, but for commands: those are to be copied.
+    """
     with console.capture() as captured:
         _Printer(report, console).print()
     for line in captured.get().splitlines():
@@ -70,136 +65,166 @@ class _Printer:
         self._report = report
         self._console = console
         self._plain = not console.encoding.lower().startswith("utf")
+        self._sharing = Sharing(report)
 
     def print(self) -> None:
-        sections = _sections(self._report)
+        sections = self._sharing.sections(self._report.drifting)
         for section in sections[:_MAX_SECTIONS]:
-            self._say(self._section(section))
-        for section in sections[_MAX_SECTIONS:]:
-            self._say(Text("  ").append(self._heading(section)))
-        if len(sections) > _MAX_SECTIONS:
-            self._say(Text(f"{len(sections) - _MAX_SECTIONS} kinds of findings are only named; {_ALL}", "dim"))
+            self._section(section)
+        self._named(sections[_MAX_SECTIONS:])
         uneven = [each for each in self._report.uneven if not each.in_playbook]
         if uneven:
-            self._say(self._uneven(uneven))
-        self._say(self._summary())
+            self._uneven(uneven)
+        self._notes()
+        self._waived()
+        self._summary()
 
-    def _say(self, renderable: RenderableType) -> None:
-        self._console.print(renderable, highlight=False, markup=False)
+    def _say(self, renderable: RenderableType, indent: int = 0) -> None:
+        padded = Padding(renderable, (0, 0, 0, indent), expand=False) if indent else renderable
+        self._console.print(padded, highlight=False, markup=False)
 
-    def _symbol(self, verdict: Verdict) -> str:
-        symbol = _SYMBOLS[verdict]
+    def _symbol(self, symbol: str) -> str:
         return _ASCII.get(symbol, symbol) if self._plain else symbol
 
-    def _heading(self, section: _Section) -> Text:
-        verdict = section.first.verdict
-        heading = Text(f"{self._symbol(verdict)} ", _STYLES[verdict])
-        heading.append(_names(host.name for host in section.hosts), "bold")
+    def _heading(self, section: Section) -> Text:
+        worst = section.worst
+        symbol = _LOST if worst.against is Against.REACH else _SYMBOLS[worst.severity]
+        heading = Text(f"{self._symbol(symbol)} ", f"bold {_STYLES[worst.severity]}")
+        heading.append(words.hosts(section.hosts, _MAX_NAMES), "bold")
         if len(section.hosts) > 1:
             heading.append(f"  ({len(section.hosts)} hosts)", "dim")
         return heading
 
-    def _section(self, section: _Section) -> RenderableType:
-        parts: list[RenderableType] = [self._heading(section)]
-        if section.first.lost is not None:
-            lost = Text(f"could not be looked at: {visible_line(section.first.lost)}", "red")
-            parts.append(_indented(lost, 2))
-        for number, cell in section.first.findings:
-            parts += [_indented(part, 2) for part in self._cell(self._report.items[number], cell)]
-        return Group(*parts, Text())
+    def _section(self, section: Section) -> None:
+        self._say(self._heading(section))
+        for shared in section.shared[:_MAX_SHARED]:
+            self._shared(shared)
+        if len(section.shared) > _MAX_SHARED:
+            self._say(Text(f"and {counted(len(section.shared) - _MAX_SHARED, 'more finding')}; {_ALL}", "dim"), 2)
+        self._say(Text())
 
-    def _cell(self, item: Item, cell: Cell) -> Iterator[RenderableType]:
-        yield (
-            Text(_title(item))
-            .append(" (simulated)" if cell.simulated else "", "magenta")
-            .append(f"  {item.task.location.file}:{item.task.location.line}", "dim")
-        )
-        if cell.msg:
-            yield _indented(Text(visible(cell.msg), _STYLES[cell.verdict]), 2)
-        elif not cell.essential:
-            yield _indented(Text("differs; how is not told (no_log, or an action)", "dim"), 2)
+    def _named(self, sections: Sequence[Section]) -> None:
+        """Only name what would be too long."""
+        for section in sections[:_MAX_NAMED]:
+            subjects = ", ".join(words.subject(each.first) for each in section.shared)
+            self._say(self._heading(section).append(f"  {clipped(subjects, _MAX_NAMES)}", "dim"))
+        if sections:
+            hosts = {host for section in sections for host in section.hosts}
+            told = (
+                f"these, and more on {counted(len(hosts), 'host')}, are" if len(sections) > _MAX_NAMED else "these are"
+            )
+            self._say(Text(f"{told} not told in full; {_ALL}", "dim"))
+            self._say(Text())
+
+    def _shared(self, shared: Shared) -> None:
+        finding, style = shared.first, _STYLES[shared.first.severity]
+        if finding.against is not Against.REACH:
+            title = Text(f"{self._symbol(_SYMBOLS[finding.severity])} ", style)
+            title.append(words.subject(finding)).append(" (simulated)" if finding.simulated else "", "magenta")
+            self._say(title.append(self._where(shared), "dim"), 2)
+        text = Text(clipped(words.text(finding), _MAX_TEXT), style)
+        if shared.cell is None or shared.cell.msg or not shared.cell.essential:
+            self._say(text, 2 if finding.against is Against.REACH else 4)
+        if shared.cell is not None:
+            self._differences(shared.cell)
+        if finding.advice:
+            advice = Text(f"    {self._symbol(_MENDS)} ").append(words.advice_for(finding, shared.hosts), "cyan")
+            self._console.print(advice, highlight=False, markup=False, soft_wrap=True)
+
+    def _where(self, shared: Shared) -> str:
+        """Return what is small print beside a finding's name: where the playbook speaks of it, its code, since when."""
+        if shared.first.item is not None and shared.cell is not None:
+            place = self._report.items[shared.first.item].task.location
+            where = f"{visible_line(place.file)}:{place.line}"
+        else:
+            where = f"[{shared.first.code}]"
+        since = words.since(shared.findings, self._report.taken)
+        return "".join(f"  {each}" for each in (where, since) if each)
+
+    def _differences(self, cell: Cell) -> None:
         values, contents = part(cell.essential)
         table = _table("", "wanted", "found")
         for each in values[:_MAX_DIFFERENCES]:
             wanted, found = Text(value_text(each.wanted), "green"), Text(value_text(each.found), "red")
             table.add_row(visible_line(each.key), wanted, found)
         if values:
-            yield _indented(table, 2)
+            self._say(table, 4)
         if len(values) > _MAX_DIFFERENCES:
-            yield _indented(Text(f"and {len(values) - _MAX_DIFFERENCES} more; {_ALL}", "dim"), 2)
+            self._say(Text(f"and {len(values) - _MAX_DIFFERENCES} more; {_ALL}", "dim"), 4)
         for content in contents:
-            yield from _content(content.lines)
+            for line in _content(content.lines):
+                self._say(line, 4)
 
-    def _uneven(self, uneven: Sequence[Uneven]) -> RenderableType:
-        parts: list[RenderableType] = [Text("Not the same everywhere", "bold")]
+    def _uneven(self, uneven: Sequence[Uneven]) -> None:
+        self._say(Text("Not the same everywhere", "bold"))
         for each in uneven[:_MAX_UNEVEN]:
-            title = Text(f"{_title(each.item)}: {visible_line(each.key)}")
-            parts.append(_indented(title.append(" (simulated)" if each.simulated else "", "magenta"), 2))
+            role = f"{each.item.task.role} : " if each.item.task.role else ""
+            title = Text(visible_line(f"{role}{each.item.title}: {each.key}"))
+            self._say(title.append(" (simulated)" if each.simulated else "", "magenta"), 2)
             table = _table("", "", "")
             table.show_header = False
             for place, (value, hosts) in enumerate(each.values):
                 most = place == 0 and each.has_majority
                 value_shown = Text(value_text(value), "" if most else "yellow")
-                table.add_row(value_shown, counted(len(hosts), "host"), "" if most else _names(hosts))
-            parts.append(_indented(table, 4))
+                table.add_row(value_shown, counted(len(hosts), "host"), "" if most else words.hosts(hosts, _MAX_NAMES))
+            self._say(table, 4)
         if len(uneven) > _MAX_UNEVEN:
-            more = Text(f"and {len(uneven) - _MAX_UNEVEN} more; {_ALL}", "dim")
-            parts.append(_indented(more, 2))
-        return Group(*parts, Text())
+            self._say(Text(f"and {len(uneven) - _MAX_UNEVEN} more; {_ALL}", "dim"), 2)
+        self._say(Text())
 
-    def _summary(self) -> RenderableType:
-        report, counts = self._report, self._report.counts
-        parts: list[RenderableType] = []
-        same = [host.name for host in report.hosts if not host.verdict.is_finding]
+    def _notes(self) -> None:
+        """Say what is worth knowing, in a line each."""
+        notes = self._sharing.shared(untold_notes(self._report))
+        if not notes:
+            return
+        self._say(Text("Worth knowing", "bold"))
+        for shared in notes[:_MAX_NOTES]:
+            note = Text(f"{self._symbol(_SYMBOLS[Severity.NOTE])} ", "cyan")
+            note.append(words.hosts(shared.hosts, _MAX_SAME), "bold").append(f"  {words.subject(shared.first)}: ")
+            note.append(words.line(shared.first, _MAX_SAME)).append(self._where(shared), "dim")
+            self._say(note, 2)
+        if len(notes) > _MAX_NOTES:
+            self._say(Text(f"and {len(notes) - _MAX_NOTES} more; {_ALL}", "dim"), 2)
+        self._say(Text())
+
+    def _waived(self) -> None:
+        waived = [each for each in self._report.findings if each.waiver is not None]
+        if waived:
+            reasons = dict.fromkeys(words.waiver(each.waiver) for each in waived if each.waiver)
+            hosts = words.hosts(sorted({each.host for each in waived}), _MAX_SAME)
+            why = clipped("; ".join(reasons), _MAX_SAME)
+            self._say(
+                Text(f"{_WAIVED} ", "magenta").append(f"waived: {counted(len(waived), 'finding')} on {hosts}: {why}")
+            )
+
+    def _summary(self) -> None:
+        report, verdicts = self._report, self._report.counts
+        counts = Counter(each.severity for each in report.findings if each.waiver is None)
+        drifting = {each.host for each in report.drifting}
+        same = [host.name for host in report.hosts if not host.verdict.is_finding and host.name not in drifting]
         if same:
-            names = _names(same)
+            names = words.hosts(same, _MAX_NAMES)
             shown = names if len(names) <= _MAX_SAME else counted(len(same), "host")
-            line = Text(f"{self._symbol(Verdict.SAME)} ", _STYLES[Verdict.SAME])
-            parts.append(line.append(f"as the playbook says: {shown}"))
-        differ = counts[Verdict.DRIFT] + counts[Verdict.FAILED]
-        words = [f"{differ} of {counted(len(report.hosts), 'host')} differ from the playbook"]
-        words += [f"{counts[Verdict.UNREACHABLE]} could not be looked at"] if counts[Verdict.UNREACHABLE] else []
-        words += ["interrupted"] if report.interrupted else []
-        found = counted(len(report.drifting), "finding")
-        text = f"{', '.join(words)}; {found} in {report.seconds:.1f} s, nothing was changed"
-        parts.append(Text(text, "bold"))
+            self._say(Text(f"{self._symbol(_SAME)} ", "green").append(f"as the playbook says: {shown}"))
+        differ = verdicts[Verdict.DRIFT] + verdicts[Verdict.FAILED]
+        other = sum(not host.verdict.is_finding and host.name in drifting for host in report.hosts)
+        parts = [f"{differ} of {counted(len(report.hosts), 'host')} differ from the playbook"]
+        parts += [f"{other} {'has' if other == 1 else 'have'} other findings"] if other else []
+        parts += [f"{verdicts[Verdict.UNREACHABLE]} could not be looked at"] if verdicts[Verdict.UNREACHABLE] else []
+        parts += ["interrupted"] if report.interrupted else []
+        findings = [counted(len(report.drifting), "finding")]
+        findings += [counted(counts[Severity.NOTE], "note")] if counts[Severity.NOTE] else []
+        told = f"{', '.join(parts)}; {', '.join(findings)} in {report.seconds:.1f} s, nothing was changed"
+        self._say(Text(told, "bold"))
         if report.simulated:
-            parts.append(Text(f"the GPUs of {counted(report.simulated, 'host')} are simulated", "magenta"))
-        return Group(*parts)
+            self._say(Text(f"the GPUs of {counted(report.simulated, 'host')} are simulated", "magenta"))
 
 
-def _content(lines: Sequence[str]) -> Iterator[RenderableType]:
+def _content(lines: Sequence[str]) -> Iterator[Text]:
     for line in lines[:_MAX_DIFF_LINES]:
-        yield _indented(Text(line, {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")), 2)
+        yield Text(line, {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], ""))
     if len(lines) > _MAX_DIFF_LINES:
-        yield _indented(Text(f"and {len(lines) - _MAX_DIFF_LINES} more lines; {_ALL}", "dim"), 2)
-
-
-def _sections(report: DriftReport) -> list[_Section]:
-    """Group hosts by what would be printed of them: the worst first, then the commonest."""
-    groups: dict[object, list[HostReport]] = {}
-    for host in report.hosts:
-        if host.verdict.is_finding:
-            groups.setdefault(_signature(host), []).append(host)
-    sections = [_Section(tuple(hosts)) for hosts in groups.values()]
-    order = list(Verdict)
-    return sorted(sections, key=lambda each: (order.index(each.first.verdict), -len(each.hosts)))
-
-
-def _signature(host: HostReport) -> object:
-    return host.lost, tuple(
-        (
-            number,
-            cell.verdict,
-            cell.msg,
-            tuple((d.key, value_text(d.wanted), value_text(d.found)) for d in cell.essential),
-        )
-        for number, cell in host.findings
-    )
-
-
-def _indented(renderable: RenderableType, columns: int) -> Padding:
-    return Padding(renderable, (0, 0, 0, columns), expand=False)
+        yield Text(f"and {len(lines) - _MAX_DIFF_LINES} more lines; {_ALL}", "dim")
 
 
 def _table(*headers: str) -> Table:
@@ -207,13 +232,3 @@ def _table(*headers: str) -> Table:
     for header in headers:
         table.add_column(header, overflow="fold")
     return table
-
-
-def _title(item: Item) -> str:
-    role = f"{item.task.role} : " if item.task.role else ""
-    return visible_line(role + item.title)
-
-
-def _names(names: Sequence[str] | Iterator[str]) -> str:
-    folded = visible_line(fold_hosts(names))
-    return folded if len(folded) <= _MAX_NAMES else f"{folded[:_MAX_NAMES]}..."

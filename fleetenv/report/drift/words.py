@@ -1,0 +1,103 @@
+"""A finding in words that are safe to show, and bounded: what every form of the report says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from fleetenv.drift.finding import Against, Finding, Waiver
+from fleetenv.remote import sh
+from fleetenv.report.hosts import fold_hosts
+from fleetenv.report.text import clipped, visible, visible_line
+
+AGAINST = {
+    Against.PLAYBOOK: "not as the playbook says",
+    Against.FLEET: "not like most hosts of its group",
+    Against.TIME: "not as it was before",
+    Against.CARE: "what no playbook speaks of, and nobody should do",
+    Against.REACH: "could not be looked at, or not to the end",
+}
+"""What is wrong with a host, in general."""
+
+_MAX_SUBJECT = 200  # characters
+_MAX_TEXT = 4000
+_MAX_ADVICE = 1000
+_MAX_REASON = 300
+_MAX_LIMIT = 60  # hosts that a command names one by one
+
+
+def subject(finding: Finding) -> str:
+    """Return what it is about, on one line."""
+    return clipped(visible_line(clipped(finding.subject, _MAX_SUBJECT)), _MAX_SUBJECT)
+
+
+def text(finding: Finding) -> str:
+    """Return what is wrong; it may have several lines."""
+    return clipped(visible(clipped(finding.text, _MAX_TEXT)), _MAX_TEXT)
+
+
+def line(finding: Finding, most: int = _MAX_TEXT) -> str:
+    """Return what is wrong, on one line of at most so many characters."""
+    return clipped(visible_line(clipped(finding.text, most)), most)
+
+
+def advice(finding: Finding) -> str:
+    """Return what mends it, on one line."""
+    return clipped(visible_line(clipped(finding.advice, _MAX_ADVICE)), _MAX_ADVICE)
+
+
+def advice_for(finding: Finding, hosts: Sequence[str]) -> str:
+    """Return what mends it on all of these hosts: its command names them all, or the first of very many."""
+    if len(hosts) > _MAX_LIMIT:
+        return f"{advice(finding)}  (and so for {len(hosts) - 1} others)"
+    return visible_line(_renamed(clipped(finding.advice, _MAX_ADVICE), finding.host, sh(",".join(hosts))))
+
+
+def waiver(given: Waiver) -> str:
+    """Return why a finding is let pass, and until when, on one line."""
+    return f"{clipped(visible_line(clipped(given.reason, _MAX_REASON)), _MAX_REASON)} (until {given.until.isoformat()})"
+
+
+def nameless(finding: Finding) -> tuple[object, ...]:
+    """Return what two hosts' findings must share to be told as one: all but the host, and since when."""
+    return (
+        finding.code,
+        finding.subject,
+        finding.against,
+        finding.severity,
+        finding.item,
+        finding.text,
+        _renamed(finding.advice, finding.host, "\0"),
+        finding.waiver,
+        finding.simulated,
+    )
+
+
+def since(findings: Sequence[Finding], now: datetime | None) -> str:
+    """Return since when it has been so where it was first: `since 2026-05-02 (19 days)`; nothing if it is not known."""
+    seen = [each.first_seen for each in findings if each.first_seen is not None]
+    if not seen or len(seen) < len(findings):
+        return ""
+    first = min(seen)
+    if now is None:
+        return f"since {first:%Y-%m-%d}"
+    days = (now.date() - first.astimezone(now.tzinfo).date()).days
+    if first >= now:
+        return "new"
+    return (
+        f"since {first:%Y-%m-%d %H:%M}"
+        if days < 1
+        else f"since {first:%Y-%m-%d} ({days} {'day' if days == 1 else 'days'})"
+    )
+
+
+def hosts(names: Sequence[str], most: int) -> str:
+    """Return folded names, at most so many characters of them; the last one shown is whole."""
+    folded = visible_line(fold_hosts(names))
+    return folded if len(folded) <= most else f"{folded[:most].rpartition(', ')[0] or folded[:most]}, ..."
+
+
+def _renamed(command: str, host: str, names: str) -> str:
+    """Put other names where a command names a host; the word after `fleetenv` is the command's own name."""
+    return re.sub(rf"(?<![\w.-])(?<!fleetenv ){re.escape(sh(host))}(?![\w.-])", lambda _: names, command)

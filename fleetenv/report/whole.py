@@ -1,0 +1,31 @@
+"""Files that are written whole or not at all: whoever reads one meanwhile sees the old one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file beside `path` and rename it there; what is no plain file (a pipe, /dev/stdout) is written to.
+
+    Raises:
+        OSError: it cannot be written; then what was there before is still there.
+    """
+    path = path.resolve()
+    data = text.encode("utf-8", "backslashreplace")
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with draft.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            draft.chmod(path.stat().st_mode & 0o7777)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

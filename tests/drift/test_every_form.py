@@ -1,0 +1,130 @@
+"""What holds for every form of the report: all findings are in it, and nothing in it harms whoever shows it."""
+
+import json
+import re
+import unicodedata
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from fleetenv.drift.survey import drift_report
+from fleetenv.errors import InputError
+from fleetenv.report.drift.forms import Form, form_of, rendered
+from fleetenv.report.drift.outputs import Outputs
+
+from .fleets import HOSTILE, four_hosts, hostile
+from .looks import every_kind, hostile_findings
+
+HUGE = "x\x1b[2J<b>\u202e" * 100_000
+BREAKS = (
+    "]]>",
+    "```",
+    "</script><script>alert(3)</script>",
+    "-->",
+    "</details>",
+    '"} 1\nfake{host="',
+    "| a | b |",
+    "{{ 7*7 }}",
+)
+
+
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize(
+    "report",
+    [hostile_findings([HOSTILE]), hostile_findings(BREAKS), drift_report(hostile())],
+    ids=["findings", "breaks", "cells"],
+)
+def test_what_a_hostile_host_wrote_harms_nobody(form, report):
+    shown = rendered(report, form)
+    assert [char for char in shown if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char != "\n"] == []
+    shown.encode("utf-8")
+    match form:
+        case Form.JSON | Form.SARIF:
+            json.loads(shown)
+        case Form.JUNIT:
+            root = ElementTree.fromstring(shown)
+            assert {each.tag for each in root.iter()} <= {
+                "testsuites", "testsuite", "testcase", "failure", "error", "skipped", "system-out",
+            }  # fmt: skip
+        case Form.HTML:
+            assert elements(shown).isdisjoint({"img", "b-evil", "iframe", "object", "form"})
+            assert shown.count("<script") == 1
+            assert "alert(3)</script>" not in shown
+        case Form.PROMETHEUS:
+            assert all(re.fullmatch(r'#.*|\w+\{(\w+="[^"\n]*",?)+\} [0-9.]+', line) for line in shown.splitlines())
+        case Form.MARKDOWN:
+            fences = 0
+            for line in shown.splitlines():
+                fences += line.startswith("```")
+                assert (
+                    line in ("<details>", "</details>") or not line.startswith("<") or line.startswith("<details><sum")
+                )
+            assert fences % 2 == 0
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_host_that_writes_megabytes_makes_no_large_report(form):
+    assert len(rendered(hostile_findings([HUGE]), form)) < 1_000_000
+
+
+@pytest.mark.parametrize("form", [form for form in Form if form not in (Form.PROMETHEUS, Form.HTML)])
+def test_every_finding_is_told_with_what_mends_it_and_what_is_simulated_or_waived(form):
+    shown = rendered(every_kind(), form).replace("\\_", "_")
+    for words in (
+        "12 uncorrected ECC errors", "drain the host, and have GPU 3 replaced", "simulated", "RMA 4711",
+        "nlp_train: numpy", "470.82.01 is older", "Connection refused", "fleetenv ping gpu04", "5.15.0-107",
+    ):  # fmt: skip
+        assert words in shown
+
+
+def elements(page: str) -> set[str]:
+    found: set[str] = set()
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, _: found.add(tag)  # type: ignore[method-assign]
+    parser.feed(page)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("drift.html", Form.HTML),
+        ("drift.json", Form.JSON),
+        ("drift.md", Form.MARKDOWN),
+        ("drift.xml", Form.JUNIT),
+        ("drift.sarif", Form.SARIF),
+        ("drift.sarif.json", Form.SARIF),
+        ("drift.prom", Form.PROMETHEUS),
+        ("drift.txt", Form.TEXT),
+        ("drift", Form.TEXT),
+    ],
+)
+def test_a_files_ending_says_the_form(name, form):
+    assert form_of(Path(name)) is form
+
+
+def test_one_look_makes_several_files(tmp_path, capsys):
+    files = [tmp_path / "drift.json", tmp_path / "drift.sarif", tmp_path / "drift.txt"]
+    Outputs(files).write(drift_report(four_hosts()))
+    assert capsys.readouterr().out == "".join(f"{file}: 4 findings on 4 hosts\n" for file in files)
+    assert json.loads(files[0].read_text())["format"] == "fleetenv.drift"
+    assert json.loads(files[1].read_text())["version"] == "2.1.0"
+    assert files[2].read_text().startswith("! gpu04")
+
+
+def test_one_format_cannot_be_that_of_several_files(tmp_path):
+    with pytest.raises(InputError, match="--format html is for one file, and -o names 2; their endings can say"):
+        Outputs([tmp_path / "a", tmp_path / "b"], Form.HTML)
+
+
+def test_a_file_is_replaced_whole_and_stays_readable_by_others(tmp_path):
+    file = tmp_path / "drift.prom"
+    file.write_text("old")
+    file.chmod(0o640)
+    before = file.stat().st_ino
+    Outputs([file]).write(drift_report(four_hosts()))
+    assert file.stat().st_ino != before  # whoever has the old one open reads it to its end
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["drift.prom"]
