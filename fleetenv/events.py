@@ -43,6 +43,7 @@ class RunStarted(Struct, frozen=True):
     playbook: str
     hosts: tuple[str, ...]
     check_mode: bool
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of each host, without 'all'
 
 
 class Warned(Struct, frozen=True):

@@ -112,7 +112,9 @@ class CommandLine:
         return [sys.executable, "-m", "fleetenv", *map(str, words)]
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FLEETENV_", "SSH_"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("FLEETENV_", "SSH_", "XDG_STATE"))
+        }
         return kept | {"HOME": str(self.home), "NO_COLOR": "1", "PYTHONPATH": str(ROOT), **(extra or {})}
 
     def __call__(

@@ -104,5 +104,5 @@ def _run(name: str, words: list[str]) -> int:
         allow_abbrev=False,
     )
     command.add_arguments(parser)
-    status: int = command.run(parser.parse_args(words))
+    status: int = command.run(parser.parse_args(words, argparse.Namespace(words=(name, *words))))
     return status

@@ -20,9 +20,11 @@ from pathlib import Path
 
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting
 from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
+from fleetenv.cli.recording import add_history_arguments, recorder
 from fleetenv.engine import Fleet
 from fleetenv.engine.lookahead import linear
 from fleetenv.events import Sink
+from fleetenv.history.model import Kind
 from fleetenv.playbook.model import Task
 
 
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list-hosts", action="store_true", help="only list the hosts that it would go to")
     parser.add_argument("--list-tasks", action="store_true", help="only list the tasks that it would carry out")
     parser.add_argument("--syntax-check", action="store_true", help="only check everything that needs no host")
+    add_history_arguments(parser)
     add_connection_arguments(parser)
 
 
@@ -48,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
     from fleetenv.report.recap import Recap
 
     recap = Recap()
-    sink = Relay([recap, *_reports(options)])
+    record = recorder(options, Kind.CHECK if options.check else Kind.APPLY)
+    sink = Relay([recap, *_reports(options), *([record] if record else [])])
     with connecting(options) as connect:
         fleet = make_fleet(options, sink, connect, check_mode=options.check, diff=options.diff, relock=options.lock)
         if options.list_hosts or options.list_tasks or options.syntax_check:
@@ -60,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
             print(f"{options.playbook}: no mistakes found")
             return 0
         play(fleet, sink)
+    if record:
+        record.finish(recap.exit_status)
     return recap.exit_status
 
 

@@ -22,9 +22,11 @@ from msgspec.structs import replace
 
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting
 from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
+from fleetenv.cli.recording import add_history_arguments, recorder
 from fleetenv.drift.assessment import assessed
 from fleetenv.drift.commands import Commands
 from fleetenv.drift.survey import Survey
+from fleetenv.history.model import Kind
 from fleetenv.report.drift.forms import Form
 from fleetenv.report.drift.outputs import Outputs
 from fleetenv.report.looking import Looking
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_host_arguments(parser)
     add_play_arguments(parser)
+    add_history_arguments(parser)
     add_connection_arguments(parser)
 
 
@@ -49,10 +52,14 @@ def run(options: argparse.Namespace) -> int:
     """Look at all hosts, and report."""
     outputs = Outputs(options.output, Form(options.format) if options.format else None)
     survey = Survey()
-    sink = Relay([survey, Looking(sys.stderr)])
+    record = recorder(options, Kind.DRIFT)
+    sink = Relay([survey, Looking(sys.stderr), *([record] if record else [])])
     with connecting(options) as connect:
         play(make_fleet(options, sink, connect, check_mode=True, survey=True, diff=True), sink)
     commands = Commands(str(options.playbook), tuple(str(each) for each in options.inventory))
     report = assessed(replace(survey.report(), taken=datetime.now().astimezone()), commands)
+    if record:
+        report = replace(report, findings=record.dated(report.findings))
+        record.finish(report.exit_status, snapshots=report.snapshots, findings=report.findings)
     outputs.write(report)
     return report.exit_status

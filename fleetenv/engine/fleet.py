@@ -107,7 +107,8 @@ class Fleet:
         """Run all plays. What happens is told to `emit`; nothing that happens on a host raises."""
         begun = time.monotonic()
         hosts = dict.fromkeys(host for stage in self.stages for batch in stage.batches for host in batch)
-        self._emit(RunStarted(str(self._path), tuple(hosts), self._options.check_mode))
+        groups = {host: self._inventory.groups_of(host) for host in hosts}
+        self._emit(RunStarted(str(self._path), tuple(hosts), self._options.check_mode, groups))
         interrupted = True
         try:
             for stage in self.stages:

@@ -121,6 +121,14 @@ class Inventory:
             magic["inventory_dir"] = str(path.parent) if path.is_file() else None
         return magic
 
+    def groups_of(self, host: str) -> tuple[str, ...]:
+        """Return the names of a host's groups, without 'all'; the weakest first.
+
+        Raises:
+            InputError: there is no such host.
+        """
+        return self._host(host).groups
+
     def _host(self, name: str) -> Host:
         if name in self.hosts:
             return self.hosts[name]

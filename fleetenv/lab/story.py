@@ -174,7 +174,7 @@ class Story:
         done = subprocess.run(
             [sys.executable, "-m", "fleetenv", *words],
             cwd=self._project,
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | {"PYTHONPATH": path, "FLEETENV_HISTORY": str(self._project / "history.db")},
         )
         if done.returncode != expected:
             raise DemoFailed(f"'fleetenv {words[0]}' ended with status {done.returncode}, not {expected}")

@@ -1,0 +1,73 @@
+"""What `apply` and `drift` share about the history: whether, and where, a run is recorded."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fleetenv import __version__
+from fleetenv.history.model import Errand, Kind, Origin
+from fleetenv.history.place import default_file
+from fleetenv.history.recorder import Recorder
+
+
+def add_history_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--history` and `--no-history`."""
+    add_history_file(parser)
+    parser.add_argument("--no-history", action="store_true", help="do not record this run")
+
+
+def add_history_file(parser: argparse.ArgumentParser) -> None:
+    """Add `--history`, which reads and writes share."""
+    parser.add_argument(
+        "--history", type=Path, metavar="FILE",
+        help="the history's file (default: $FLEETENV_HISTORY, else ~/.local/state/fleetenv/history.db)",
+    )  # fmt: skip
+
+
+def history_file(options: argparse.Namespace) -> Path:
+    """Return the history's file."""
+    chosen: Path | None = options.history
+    return chosen.expanduser() if chosen else default_file(os.environ)
+
+
+def recorder(options: argparse.Namespace, kind: Kind) -> Recorder | None:
+    """Return what records a run of a playbook, or None with `--no-history`."""
+    if options.no_history:
+        return None
+    errand = Errand(
+        kind=kind,
+        playbook=Origin(str(options.playbook)),
+        inventory=tuple(Origin(source) for source in options.inventory),
+        command=tuple(_without_values(options.words, options.extra_vars)),
+        limit=options.limit,
+        tags=tuple(options.tags),
+        skip_tags=tuple(options.skip_tags),
+        user=_user(),
+        controller=os.uname().nodename,
+        version=__version__,
+    )
+    return Recorder(history_file(options), errand, lambda text: print(f"fleetenv: warning: {text}", file=sys.stderr))
+
+
+def _without_values(words: Sequence[str], extra_vars: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command line without what `-e` was given: it may be a password. Names of files stay."""
+    for word in words:
+        value = next((each for each in extra_vars if each and word.endswith(each) and _is_value(word, each)), None)
+        yield word if value is None or value.startswith("@") else f"{word.removesuffix(value)}..."
+
+
+def _is_value(word: str, value: str) -> bool:
+    """Whether a word is a value of `-e`, be it joined to the option."""
+    return word == value or word.startswith("-")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())  # a container's user without a name

@@ -1,0 +1,168 @@
+"""What changed on hosts between two looks, and which run first saw each value as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fleetenv.drift.finding import Against, Finding
+from fleetenv.drift.snapshot import Change, Path, Plain, Snapshot, changes
+from fleetenv.history.model import DatedChange, HostChanges, HostSnapshot, Kind
+from fleetenv.history.runs import Since
+from fleetenv.history.snapshots import Snapshots
+from fleetenv.severity import Severity
+
+if TYPE_CHECKING:
+    import sqlite3
+
+CODE = "changed"
+"""The code of findings against an earlier look."""
+
+
+class Changes:
+    """What changed, from one open history."""
+
+    def __init__(self, connection: sqlite3.Connection, snapshots: Snapshots) -> None:
+        self._connection = connection
+        self._snapshots = snapshots
+
+    def since(
+        self,
+        since: Since,
+        hosts: Iterable[str] | None = None,
+        *,
+        until: Since | None = None,
+    ) -> list[HostChanges]:
+        """Return what changed on each host (of `hosts`, else on all) since a run or a moment, by host.
+
+        A host is compared as it was at that time (the snapshot of that run, or the last one before it); where its first
+        snapshot is younger, with that. Hosts with one snapshot only are left out.
+
+        Args:
+            since: run or moment to compare with.
+            hosts: only these.
+            until: run or moment up to which snapshots count; else the newest.
+        """
+        newest = self._as_of(until, hosts) if until is not None else self._snapshots.latest(hosts)
+        return self.between(self._as_of(since, newest), newest)
+
+    def between(self, before: Mapping[str, HostSnapshot], after: Mapping[str, HostSnapshot]) -> list[HostChanges]:
+        """Return what changed on the hosts of `after` since the snapshots of `before`, else since each one's first."""
+        made = []
+        for host, newest in after.items():
+            base = before.get(host) or self._first(host)
+            if base is None or base.run >= newest.run:
+                continue
+            made.append(
+                HostChanges(host, base.run, base.taken, newest.run, newest.taken, self._dated(host, base, newest))
+            )
+        return made
+
+    def findings(self, since: Since, new: Mapping[str, Snapshot], *, run: int, now: datetime) -> list[Finding]:
+        """Return what changed since then as findings (`Against.TIME`), for snapshots that are not recorded yet.
+
+        What an apply of fleetenv's may have changed is a note; what nobody's apply did is a warning.
+
+        Args:
+            since: run or moment to compare with.
+            new: the snapshots just taken, by host.
+            run: the run that took them; earlier ones count.
+            now: when they were taken.
+        """
+        base = self._as_of(since, new, before=run)
+        after = {host: HostSnapshot(host, run, now, snapshot) for host, snapshot in new.items()}
+        return [_finding(each, dated) for each in self.between(base, after) for dated in each.changes]
+
+    def _as_of(
+        self, moment: Since, hosts: Iterable[str] | None, *, before: int | None = None
+    ) -> dict[str, HostSnapshot]:
+        if isinstance(moment, datetime):
+            found = self._snapshots.at(moment, hosts)
+        else:
+            found = self._snapshots.latest(hosts, before=moment + 1)
+        return {host: each for host, each in found.items() if before is None or each.run < before}
+
+    def _first(self, host: str) -> HostSnapshot | None:
+        return self._snapshots.first(host)
+
+    def _dated(self, host: str, base: HostSnapshot, newest: HostSnapshot) -> tuple[DatedChange, ...]:
+        found = list(changes(base.snapshot, newest.snapshot))
+        if not found:
+            return ()
+        steps = [each for each in self._snapshots.of_host(host, since=base.run) if base.run < each.run < newest.run]
+        applied = self._applied(host, base.run, newest.run)
+        return tuple(_date(change, [base, *steps], newest, applied) for change in found)
+
+    def _applied(self, host: str, after: int, before: int) -> Sequence[int]:
+        """Return the runs of `apply` that changed a host between two looks, oldest first."""
+        rows = self._connection.execute(
+            """SELECT run FROM visit JOIN run ON run.id = visit.run
+            WHERE host = (SELECT id FROM host WHERE name = ?) AND run > ? AND run < ? AND visit.changed > 0 AND kind = ?
+            ORDER BY run""",
+            (host, after, before, str(Kind.APPLY)),
+        )
+        return [run for (run,) in rows]
+
+
+def _date(change: Change, steps: Sequence[HostSnapshot], newest: HostSnapshot, applied: Sequence[int]) -> DatedChange:
+    """Find the look since which a value is as it is now. `steps` are the looks before `newest`, oldest first."""
+    seen, last = newest, steps[0]
+    for each in reversed(steps):
+        if value_at(each.snapshot, change.path) != change.after:
+            last = each
+            break
+        seen = each
+    between = [run for run in applied if last.run < run < seen.run]
+    return DatedChange(change, seen.run, seen.taken, between[-1] if between else None)
+
+
+def value_at(snapshot: Snapshot, path: Path) -> Plain:
+    """Return the value at a path, or None where there is nothing."""
+    value: Plain = snapshot
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def _finding(host: HostChanges, dated: DatedChange) -> Finding:
+    change = dated.change
+    explained = f"; run {dated.applied} (apply) changed this host before that" if dated.applied else ""
+    return Finding(
+        code=CODE,
+        host=host.host,
+        subject=": ".join(change.path),
+        against=Against.TIME,
+        severity=Severity.NOTE if dated.applied else Severity.WARNING,
+        text=f"{_said(change)} since {host.before_taken:%Y-%m-%d %H:%M} (run {host.before}){explained}",
+        advice=f"fleetenv show {dated.applied} {host.host}"
+        if dated.applied
+        else "no apply of fleetenv did this: find out who did, then change the playbook, or change it back",
+        first_seen=dated.first_seen,
+    )
+
+
+def _said(change: Change) -> str:
+    if change.before is None:
+        return f"{_shown(change.after)} came"
+    if change.after is None:
+        return f"{_shown(change.before)} went"
+    return f"{_shown(change.before)} became {_shown(change.after)}"
+
+
+def _shown(value: Plain) -> str:
+    import msgspec
+
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, Mapping):
+        text = ", ".join(_keys(value))
+    else:
+        text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 120 else f"{text[:120]}..."
+
+
+def _keys(value: Mapping[str, Plain]) -> Iterator[str]:
+    yield from sorted(value)

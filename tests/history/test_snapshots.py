@@ -1,0 +1,166 @@
+"""Snapshots kept and read back: the same, once, and as of any time."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetenv.drift.finding import Against, Finding
+from fleetenv.history.blobs import Blobs
+from fleetenv.history.database import open_database, transaction
+from fleetenv.history.model import Errand, HostRun, Kind, Origin, Standing
+from fleetenv.history.record import HostOutcome, RunOutcome, enter_run, finish_run
+from fleetenv.history.snapshots import Snapshots, put_snapshot
+from fleetenv.history.store import History
+from fleetenv.severity import Severity
+
+BEGUN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Book:
+    """A history that days are written into."""
+
+    def __init__(self, file):
+        self.file = file
+        self.connection = open_database(file)
+        self.history = History(file, self.connection)
+
+    def day(self, number, hosts, *, kind=Kind.DRIFT, findings=None, changed=0, lost=(), tags=(), playbook="site.yml"):
+        """Record a run of day `number`; `hosts` are snapshots by name, `findings` (host, code, subject)."""
+        started = BEGUN + timedelta(days=number)
+        errand = Errand(kind=kind, playbook=Origin(playbook), tags=tags)
+        run = enter_run(self.connection, errand, started)
+        outcomes = [
+            HostOutcome(
+                visit=HostRun(
+                    run=run,
+                    host=name,
+                    standing=Standing.LOST if name in lost else Standing.CHANGED if changed else Standing.SAME,
+                    changed=changed,
+                ),
+                snapshot=snapshot,
+                findings=None if findings is None else [finding(*each) for each in findings if each[0] == name],
+            )
+            for name, snapshot in hosts.items()
+        ]
+        finish_run(self.connection, run, RunOutcome(finished=started, seconds=1, exit_status=0, hosts=outcomes))
+        return run
+
+
+def finding(host, code, subject, severity=Severity.WARNING):
+    return Finding(
+        code=code, host=host, subject=subject, against=Against.PLAYBOOK, severity=severity, text="t", advice="a"
+    )
+
+
+@pytest.fixture
+def book(tmp_path):
+    book = Book(tmp_path / "history.db")
+    yield book
+    book.connection.close()
+
+
+def nlp(numpy="1.26.4", driver="550.54"):
+    return {"facts": {"driver": driver}, "environments": {"nlp": {"packages": {"numpy": numpy, "torch": "2.4"}}}}
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(snapshot=st.dictionaries(st.text(), plain, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_a_snapshot_is_read_back_as_it_was(tmp_path_factory, snapshot):
+    connection = open_database(tmp_path_factory.getbasetemp() / "roundtrips.db")
+    with transaction(connection):
+        number = put_snapshot(connection, Blobs(connection), snapshot)
+        assert put_snapshot(connection, Blobs(connection), snapshot) == number
+    assert Snapshots(connection)._snapshot(number) == snapshot
+    connection.close()
+
+
+def test_hostile_texts_are_kept_escaped_and_bounded(book):
+    hostile = {"facts": {"a\0b": "nul \0", "lone \udc80": "x\udcff", "huge": 2**70, "deep": {"x": "\udc80" * 9000}}}
+    book.day(0, {"gpu01": hostile})
+    facts = book.history.snapshots.latest()["gpu01"].snapshot["facts"]
+    assert facts["a\0b"] == "nul \0"
+    assert facts["lone \\udc80"] == "x\\udcff"
+    assert facts["huge"] == hex(2**70)
+    assert len(facts["deep"]["x"]) < 30_000
+
+
+def test_what_hosts_and_days_share_is_kept_once(book):
+    for day in range(10):
+        book.day(day, {f"gpu{n:02}": nlp() for n in range(20)})
+    assert book.connection.execute("SELECT count(*) FROM snapshot").fetchone() == (1,)
+
+
+def numpy(found):
+    """Return the version of numpy by host."""
+    return {host: each.snapshot["environments"]["nlp"]["packages"]["numpy"] for host, each in found.items()}
+
+
+def test_each_hosts_snapshot_as_of_now_of_a_run_and_of_a_time(book):
+    book.day(0, {"gpu01": nlp("1.0"), "gpu02": nlp("1.0")})
+    book.day(1, {"gpu01": nlp("1.1")})
+    book.day(2, {"gpu01": nlp("1.2")})
+    snapshots = book.history.snapshots
+    assert numpy(snapshots.latest()) == {"gpu01": "1.2", "gpu02": "1.0"}
+    assert numpy(snapshots.latest(["gpu02"])) == {"gpu02": "1.0"}
+    assert numpy(snapshots.at(BEGUN + timedelta(days=1, hours=1))) == {"gpu01": "1.1", "gpu02": "1.0"}
+    assert numpy(snapshots.of_run(2)) == {"gpu01": "1.1"}
+    assert [each.run for each in snapshots.of_host("gpu01")] == [1, 2, 3]
+
+
+def test_a_change_is_dated_by_the_run_that_saw_it_first_and_explained_by_an_apply(book):
+    book.day(0, {"gpu01": nlp("1.0", "470")})
+    book.day(1, {"gpu01": nlp("1.0", "550")})
+    book.day(2, {"gpu01": None}, kind=Kind.APPLY, changed=1)
+    book.day(3, {"gpu01": nlp("1.2", "550")})
+    book.day(4, {"gpu01": nlp("1.2", "550")})
+    (host,) = book.history.changes.since(1)
+    assert [
+        (each.change.path[-1], each.change.before, each.change.after, each.run, each.applied) for each in host.changes
+    ] == [
+        ("numpy", "1.0", "1.2", 4, 3),
+        ("driver", "470", "550", 2, None),
+    ]
+    assert not book.history.changes.since(4)[0].changes
+    found = book.history.changes.findings(BEGUN, {"gpu01": nlp("1.2", "560")}, run=6, now=BEGUN + timedelta(days=5))
+    assert [(each.subject, each.severity, each.first_seen) for each in found] == [
+        ("environments: nlp: packages: numpy", Severity.NOTE, BEGUN + timedelta(days=3)),
+        ("facts: driver", Severity.WARNING, BEGUN + timedelta(days=5)),
+    ]
+
+
+def test_a_finding_dates_from_the_first_look_that_had_it_without_a_break(book):
+    numpy, base = ("gpu01", "package", "nlp: numpy"), ("gpu01", "base", "pip")
+    book.day(0, {"gpu01": None}, findings=[numpy])
+    book.day(1, {"gpu01": None}, findings=[numpy, base])
+    assert book.history.findings.first_seen([numpy, base, ("gpu02", "x", "y")]) == {
+        numpy: BEGUN,
+        base: BEGUN + timedelta(days=1),
+    }
+    book.day(2, {"gpu01": None}, findings=[], tags=("conda",))  # did not look at everything
+    book.day(3, {"gpu01": None}, findings=[], lost=["gpu01"])  # could not look
+    book.day(4, {"gpu01": None}, findings=[], playbook="other.yml")  # looked at other things
+    assert book.history.findings.first_seen([numpy])[numpy] == BEGUN
+    book.day(5, {"gpu01": None}, findings=[base])
+    assert book.history.findings.first_seen([numpy]) == {}
+    book.day(6, {"gpu01": None}, findings=[numpy, base])
+    assert book.history.findings.first_seen([numpy])[numpy] == BEGUN + timedelta(days=6)
+    assert {each.finding.identity for each in book.history.findings.open()} == {numpy, base}
+    assert [each.first_seen for each in book.history.findings.of_run(2)] == [BEGUN, BEGUN + timedelta(days=1)]
+    assert [(each.subject, each.gone) for each in book.history.findings.of_host("gpu01")][-1] == (
+        "nlp: numpy",
+        BEGUN + timedelta(days=5),
+    )
+    assert [each.tally.warnings for each in book.history.series.runs()] == [1, 2, 0, 0, 0, 1, 2]
