@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_hosts
@@ -54,8 +54,13 @@ def inquire(options: argparse.Namespace, inquiry: Inquiry[T], ask: Callable[[str
     with connecting(options) as connect:
         hosts = read_hosts(options, options.pattern)
         questions = {settings.host: ask(conda_prefix(options, settings.host, known)) for settings, known in hosts}
-        answering = _ask_all([settings for settings, _ in hosts], questions, inquiry, connect, options.forks)
-        return asyncio.run(answering)
+
+        async def answer(connection: Connection) -> T:
+            settings = connection.settings
+            (completed,) = await connection.talk([questions[settings.host]], become=settings.becoming())
+            return inquiry.read(completed)
+
+        return asyncio.run(ask_each([settings for settings, _ in hosts], answer, connect, options.forks))
 
 
 def exit_status(answers: Mapping[str, T | HostError], bad: Callable[[T], bool] = lambda answer: False) -> int:
@@ -83,14 +88,10 @@ def environment_name(text: str) -> str:
     return text
 
 
-async def _ask_all(
-    hosts: list[Settings], questions: Mapping[str, Run], inquiry: Inquiry[T], connect: Connect, forks: int
+async def ask_each(
+    hosts: Sequence[Settings], ask: Callable[[Connection], Awaitable[T]], connect: Connect, forks: int
 ) -> Mapping[str, T | HostError]:
-    async def ask(connection: Connection) -> T:
-        settings = connection.settings
-        (completed,) = await connection.talk([questions[settings.host]], become=settings.becoming())
-        return inquiry.read(completed)
-
+    """Ask hosts side by side; return each one's answer, or why there is none, in the order of `hosts`."""
     answers: dict[str, T | HostError] = {}
     async for each in visit(hosts, ask, connect=connect, forks=forks):
         answer = each.error or each.result

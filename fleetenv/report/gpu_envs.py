@@ -1,0 +1,258 @@
+"""Which hosts can run which environments, as a table for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from fleetenv.errors import HostError
+from fleetenv.gpu.fitness import Fit, Fitness, driver_for_all
+from fleetenv.gpu.needs import Needs, Reason
+from fleetenv.gpu.states import GpuHost
+from fleetenv.report.hosts import fold_hosts
+from fleetenv.report.text import counted, visible_line
+
+FORMAT = "fleetenv.gpu-envs"
+VERSION = 1
+
+_REASONS = 3  # that are named of an environment
+_WIDEST = 24  # of the columns that name hosts and models
+_GAP = 2  # between columns
+_CELLS = {
+    Fitness.RUNS: ("runs", "green"),
+    Fitness.CPU_ONLY: ("CPU only", "dim"),
+    Fitness.MINOR: ("minor", "yellow"),
+    Fitness.NEW_GPU: ("new GPU", "yellow"),
+    Fitness.NEEDS_DRIVER: ("driver", "red"),
+    Fitness.OLD_GPU: ("old GPU", "red"),
+    Fitness.NO_GPU: ("no GPU", "red"),
+    Fitness.NOT_LOCKED: ("not locked", "red"),
+}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment that was asked about: its lock, and what it needs on each platform."""
+
+    lock: str
+    needs: Mapping[str, Needs]
+
+
+@dataclass(frozen=True)
+class Suited:
+    """What one host can run."""
+
+    platform: str
+    gpus: GpuHost
+    fits: Mapping[str, Fit]  # by the environment's name
+
+
+Answer: TypeAlias = Suited | HostError
+"""What a host can run, or why it could not be asked."""
+
+
+def matrix_json(environments: Mapping[str, Environment], answers: Mapping[str, Answer]) -> str:
+    """Return one JSON document, in ASCII. A host that could not be asked has only `error`."""
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "environments": {
+            name: {
+                "lock": each.lock,
+                "platforms": {
+                    platform: {"cpu_only": needs.cpu_only, **msgspec.to_builtins(needs)}
+                    for platform, needs in each.needs.items()
+                },
+            }
+            for name, each in environments.items()
+        },
+        "hosts": {name: _host_document(answer) for name, answer in answers.items()},
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _host_document(answer: Answer) -> dict[str, object]:
+    if isinstance(answer, HostError):
+        return {"error": str(answer)}
+    driver, full_driver = driver_for_all(answer.fits.values())
+    return {
+        "error": None,
+        "platform": answer.platform,
+        "driver": answer.gpus.driver.version if answer.gpus.driver else None,
+        "cuda": answer.gpus.cuda,
+        "gpus": answer.gpus.kinds,
+        "simulated": answer.gpus.simulated,
+        "environments": {
+            name: {"runs": each.fitness.runs, **msgspec.to_builtins(each)} for name, each in answer.fits.items()
+        },
+        "driver_for_all": driver,
+        "full_driver_for_all": full_driver,
+    }
+
+
+def print_matrix(environments: Mapping[str, Environment], answers: Mapping[str, Answer], console: Console) -> None:
+    """Print hosts by environments, alike hosts in one row; below it why, and which driver would let all run."""
+    with console.capture() as captured:
+        for table in _tables(environments, _alike(answers), console.width):
+            console.print(table)
+            console.print()
+        console.print(_environments(environments))
+        for part in _advice(answers):
+            console.print(part)
+        console.print(_total(environments, answers))
+    for row in captured.get().splitlines():
+        encoded = row.rstrip().encode(console.encoding, "backslashreplace")
+        console.file.write(encoded.decode(console.encoding) + "\n")
+
+
+def _alike(answers: Mapping[str, Answer]) -> list[tuple[str, Answer]]:
+    """Put hosts together that show the same row; return their folded names and one of them."""
+    rows: dict[tuple[object, ...], list[str]] = {}
+    for host, answer in answers.items():
+        if isinstance(answer, HostError):
+            rows.setdefault(("unreachable",), []).append(host)
+        else:
+            cells = tuple((name, each.fitness, each.driver) for name, each in answer.fits.items())
+            key = (answer.platform, _driver(answer.gpus), _models(answer.gpus), answer.gpus.simulated, cells)
+            rows.setdefault(key, []).append(host)
+    return [(visible_line(fold_hosts(hosts)), answers[hosts[0]]) for hosts in rows.values()]
+
+
+def _tables(
+    environments: Mapping[str, Environment], rows: Sequence[tuple[str, Answer]], width: int
+) -> Iterator[RenderableType]:
+    """Return as many tables as the environments' columns need, each as wide as the terminal at most."""
+    heads = [_head(hosts, answer) for hosts, answer in rows]
+    room = width - sum(
+        max(min(cell.cell_len, _WIDEST) for cell in column) + _GAP for column in zip(*heads, strict=True)
+    )
+    columns = {name: [_cell(answer, name) for _, answer in rows] for name in environments}
+    shown: list[str] = []
+    for name in columns:
+        needed = [max(len(one), *(cell.cell_len for cell in columns[one])) + _GAP for one in (*shown, name)]
+        if shown and sum(needed) > room:
+            yield _table(shown, heads, columns)
+            shown = []
+        shown.append(name)
+    yield _table(shown, heads, columns)
+
+
+def _table(names: Sequence[str], heads: Sequence[Sequence[Text]], columns: Mapping[str, Sequence[Text]]) -> Table:
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for title in ("HOSTS", "DRIVER", "GPUS"):
+        table.add_column(title, overflow="fold", max_width=_WIDEST, no_wrap=title == "DRIVER")
+    for name in names:
+        table.add_column(visible_line(name), overflow="fold")
+    for index, head in enumerate(heads):
+        table.add_row(*head, *(columns[name][index] for name in names))
+    return table
+
+
+def _head(hosts: str, answer: Answer) -> tuple[Text, Text, Text]:
+    if isinstance(answer, HostError):
+        return Text(hosts), Text("-"), Text("unreachable", "bold red")
+    models = Text(visible_line(_models(answer.gpus)))
+    if answer.gpus.simulated:
+        models.append(" (simulated)", "magenta")
+    return Text(hosts), Text(_driver(answer.gpus)), models
+
+
+def _cell(answer: Answer, environment: str) -> Text:
+    if isinstance(answer, HostError):
+        return Text("-")
+    one = answer.fits[environment]
+    word, style = _CELLS[one.fitness]
+    return Text(f">= {one.driver}" if one.fitness is Fitness.NEEDS_DRIVER and one.driver else word, style)
+
+
+def _driver(host: GpuHost) -> str:
+    return visible_line(host.driver.version) if host.driver else "-"
+
+
+def _models(host: GpuHost) -> str:
+    """Name the models, without how many there are: that does not matter here."""
+    return ", ".join(dict.fromkeys(gpu.model.removeprefix("NVIDIA ") for gpu in host.gpus)) or "none"
+
+
+def _environments(environments: Mapping[str, Environment]) -> Table:
+    """Say what each environment needs, and which packages say so."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    for name, each in environments.items():
+        for platform, needs in each.needs.items():
+            label = f"{name} ({platform})" if len(each.needs) > 1 else name
+            table.add_row(Text(visible_line(label), "bold"), *_needed(needs))
+    return table
+
+
+def _needed(needs: Needs) -> tuple[Text, Text]:
+    if needs.cpu_only:
+        return Text("CPU only"), Text("")
+    if needs.rocm and not needs.reasons:
+        return Text(f"ROCm {needs.rocm}"), Text("")
+    said = [_said(reason) for reason in needs.reasons if reason.cuda == needs.cuda]
+    said += [f"__cuda {each.spec} ({each.package})" for each in needs.virtual if each.required]
+    more = [f"and {len(said) - _REASONS} more"] if len(said) > _REASONS else []
+    what = "GPU" if needs.cuda is None else f"CUDA {needs.cuda if '.' in needs.cuda else f'{needs.cuda}.x'}"
+    return Text(what, no_wrap=True), Text(visible_line(", ".join(said[:_REASONS] + more)))
+
+
+def _said(reason: Reason) -> str:
+    kind, _, value = reason.says.partition(" ")
+    return reason.package if kind == "name" else f"{reason.package} {value}"
+
+
+def _advice(answers: Mapping[str, Answer]) -> Iterator[RenderableType]:
+    """Say once, with all hosts that it is true of, what keeps environments from running, and what would let them."""
+    told: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for host, answer in answers.items():
+        if isinstance(answer, HostError):
+            told.setdefault(((f"could not be asked: {answer}", "bold red"),), []).append(host)
+        elif lines := tuple(_lines(answer)):
+            told.setdefault(lines, []).append(host)
+    for lines, hosts in told.items():
+        yield Text("\n").append(visible_line(fold_hosts(hosts)), "bold")
+        words = Text("\n").join(Text(visible_line(text), style) for text, style in lines)
+        yield Padding(words, (0, 0, 0, 2), expand=False)
+
+
+def _lines(host: Suited) -> Iterator[tuple[str, str]]:
+    for text, (one, names) in _same_reasons(host.fits).items():
+        gpus = f" (GPU {fold_hosts(map(str, one.gpus))})" if one.gpus else ""
+        yield f"{', '.join(names)}: {text}{gpus}", _CELLS[one.fitness][1]
+        if one.compat and not one.fitness.runs:
+            yield f"  without a new driver: package {one.compat} (data centre GPUs), on the LD_LIBRARY_PATH", "default"
+    driver, full_driver = driver_for_all(host.fits.values())
+    if driver:
+        entirely = f", {full_driver} or newer entirely" if full_driver and full_driver != driver else ""
+        yield f"driver {driver} or newer runs what these GPUs can run{entirely}", "default"
+    elif full_driver:
+        yield f"driver {full_driver} or newer supports all of it entirely", "default"
+
+
+def _same_reasons(fits: Mapping[str, Fit]) -> dict[str, tuple[Fit, list[str]]]:
+    """Put environments together of which the same is to be said."""
+    told: dict[str, tuple[Fit, list[str]]] = {}
+    for name, one in fits.items():
+        if one.text and one.fitness is not Fitness.NO_GPU:  # the cell says that
+            told.setdefault(one.text, (one, []))[1].append(name)
+    return told
+
+
+def _total(environments: Mapping[str, Environment], answers: Mapping[str, Answer]) -> Text:
+    hosts = [answer for answer in answers.values() if isinstance(answer, Suited)]
+    pairs = [one.fitness for host in hosts for one in host.fits.values()]
+    running = sum(fitness.runs for fitness in pairs)
+    names = f"{counted(len(environments), 'environment')} on {counted(len(hosts), 'host')}"
+    words = [f"{names}: {running} of {len(pairs)} can run"]
+    words += [f"{len(answers) - len(hosts)} unreachable"] if len(hosts) < len(answers) else []
+    if any(host.gpus.simulated for host in hosts):
+        words.append("simulated GPUs are fleetenv's lab's, not hardware")
+    return Text("\n" + "; ".join(words), "bold")

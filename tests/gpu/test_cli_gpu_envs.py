@@ -1,0 +1,103 @@
+"""`fleetenv gpu --envs` as users run it, on embedded hosts whose GPUs are simulated."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from fleetenv.lab.nvidia_smi import A100, RTX4090, V100, Fault
+
+from .locks import write_lock
+
+GPUS = {
+    "gpu01": A100,
+    "gpu02": replace(A100, driver="535.104.05", cuda="12.2"),
+    "gpu03": V100,
+    "gpu04": replace(A100, fault=Fault.MISMATCH, library="560.35.03"),
+    "gpu05": replace(RTX4090, driver="580.65.06", cuda="13.0"),
+}
+
+
+@pytest.fixture(scope="module")
+def fleet(shared_embedded_fleet):
+    return shared_embedded_fleet([*GPUS, "login"], gpus=GPUS)
+
+
+@pytest.fixture
+def project(tmp_path):
+    envs = tmp_path / "envs"
+    write_lock(envs / "data_prep.lock", [("numpy", "1.26.4", "py311h64a7726_0")])
+    write_lock(
+        envs / "nlp_train.lock", [("cuda-version", "12.4", "h3060b56_3"), ("pytorch", "2.5.1", "cuda124_py311_1")]
+    )
+    write_lock(envs / "strict.lock", [("fleet-cuda", "12.4", "0")], depends=["__cuda >=12.4"])
+    write_lock(envs / "wheels.lock", [("python", "3.11.9", "0")], [("torch", "2.9.0+cu130")])
+    return tmp_path
+
+
+def test_the_matrix_of_hosts_and_the_locks_of_this_folder(fleet, fleetenv_cli, project):
+    done = fleetenv_cli("gpu", "--envs", "-i", fleet.inventory, "--json", cwd=project)
+    assert (done.status, done.stderr) == (2, "")
+    document = json.loads(done.stdout)
+    assert {
+        host: [each["fitness"] for each in told["environments"].values()] for host, told in document["hosts"].items()
+    } == {
+        #         data_prep   nlp_train        strict          wheels
+        "gpu01": ["cpu-only", "runs", "runs", "needs-driver"],
+        "gpu02": ["cpu-only", "minor-version", "needs-driver", "needs-driver"],
+        "gpu03": ["cpu-only", "needs-driver", "needs-driver", "old-gpu"],
+        "gpu04": ["cpu-only", "needs-driver", "needs-driver", "needs-driver"],
+        "gpu05": ["cpu-only", "runs", "runs", "runs"],
+        "login": ["cpu-only", "no-gpu", "no-gpu", "no-gpu"],
+    }
+    assert document["hosts"]["gpu02"]["driver_for_all"] == "580.65.06"
+    assert document["hosts"]["gpu02"]["simulated"] is True
+    needs = document["environments"]["wheels"]["platforms"]["linux-64"]
+    assert needs["reasons"] == [{"package": "torch", "says": "version 2.9.0+cu130", "cuda": "13.0"}]
+
+
+def test_text_fits_80_columns_and_says_why(fleet, fleetenv_cli, project):
+    told = fleetenv_cli("gpu", "--envs", "-i", fleet.inventory, cwd=project).stdout
+    assert all(len(line) <= 80 and line == line.rstrip() for line in told.splitlines())
+    assert "nlp_train  CUDA 12.4  cuda-version 12.4, pytorch cuda124_py311_1" in told
+    assert "strict     GPU        __cuda >=12.4 (fleet-cuda)" in told
+    assert "without a new driver: package cuda-compat-13-0" in told
+    assert "wheels: CUDA 13.0 no longer supports Volta" in told
+    assert "simulated GPUs are fleetenv's" in told
+
+
+def test_named_locks_on_hosts_that_can_run_them(fleet, fleetenv_cli, project):
+    done = fleetenv_cli("gpu", "gpu01:gpu05", "-i", fleet.inventory, "--envs", "envs/nlp_train.lock", cwd=project)
+    assert done.status == 0
+    assert "1 environment on 2 hosts: 2 of 2 can run" in done.stdout
+    assert "strict" not in done.stdout
+
+
+def test_a_lock_for_another_machine_is_not_judged(fleet, fleetenv_cli, tmp_path):
+    lock = write_lock(tmp_path / "arm.lock", [("cuda-version", "12.4", "0")], platform="linux-aarch64")
+    done = fleetenv_cli("gpu", "gpu01", "--envs", lock, "-i", fleet.inventory, "--json")
+    assert done.status == 2
+    assert json.loads(done.stdout)["hosts"]["gpu01"]["environments"]["arm"]["fitness"] == "not-locked"
+
+
+def test_bad_input_is_said_before_any_host_is_asked(fleet, fleetenv_cli, project):
+    asked = ["gpu", "-i", fleet.inventory, "--envs"]
+    empty = fleetenv_cli(*asked)
+    assert (empty.status, "there are no locks in envs/" in empty.stderr) == (1, True)
+    swallowed = fleetenv_cli(*asked, "gpu01", cwd=project)
+    assert swallowed.status == 1
+    assert "write the pattern of hosts before --envs" in swallowed.stderr
+    (project / "envs/cv.yml").write_text("name: cv\nchannels: [conda-forge]\ndependencies: [python]\n")
+    spec = fleetenv_cli(*asked, "envs/cv.yml", cwd=project)
+    assert (spec.status, "cv.yml has no lock" in spec.stderr) == (1, True)
+    told = fleetenv_cli(*asked, cwd=project)
+    assert "note: envs/cv.yml has no lock, and is left out" in told.stderr
+
+
+def test_a_host_that_is_away_does_not_keep_the_others(fleet, fleetenv_cli, project, tmp_path):
+    inventory = tmp_path / "more.ini"
+    inventory.write_text("gone ansible_host=127.0.0.1 ansible_port=1\n")
+    done = fleetenv_cli("gpu", "gpu01:gone", "-i", fleet.inventory, "-i", inventory, "--envs", cwd=project)
+    assert done.status == 6
+    assert "1 environment" not in done.stdout
+    assert "1 unreachable" in done.stdout
