@@ -14,6 +14,7 @@ Exit status: 0 no drift, 1 bad input, 2 drift or a failed task, 4 some host coul
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -28,8 +29,10 @@ from fleetenv.drift.commands import Commands
 from fleetenv.drift.survey import Survey
 from fleetenv.history.model import Kind
 from fleetenv.report.drift.forms import Form
+from fleetenv.report.drift.news import NewsForm, tell
 from fleetenv.report.drift.outputs import Outputs
 from fleetenv.report.looking import Looking
+from fleetenv.report.webhook import VARIABLE, find_webhook
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, action="append", default=[], metavar="FILE",
         help="write the report into FILE; may be given several times, for several forms of one look",
     )  # fmt: skip
+    parser.add_argument(
+        "--webhook", metavar="URL|@FILE",
+        help=f"post new findings to this URL; it is secret: better in FILE, or in the environment as {VARIABLE}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--webhook-format", choices=[str(form) for form in NewsForm], default=str(NewsForm.JSON),
+        help="what to post: a document for programs, or a message for Slack and the like (default: json)",
+    )  # fmt: skip
     add_host_arguments(parser)
     add_play_arguments(parser)
     add_history_arguments(parser)
@@ -51,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Look at all hosts, and report."""
     outputs = Outputs(options.output, Form(options.format) if options.format else None)
+    webhook = find_webhook(options.webhook, os.environ)
     survey = Survey()
     record = recorder(options, Kind.DRIFT)
     sink = Relay([survey, Looking(sys.stderr), *([record] if record else [])])
@@ -62,4 +74,6 @@ def run(options: argparse.Namespace) -> int:
         report = replace(report, findings=record.dated(report.findings))
         record.finish(report.exit_status, snapshots=report.snapshots, findings=report.findings)
     outputs.write(report)
+    if webhook:
+        tell(webhook, NewsForm(options.webhook_format), report, None, sys.stderr)
     return report.exit_status

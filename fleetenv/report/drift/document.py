@@ -46,7 +46,7 @@ def drift_document(report: DriftReport) -> dict[str, Value]:
         "items": [_item(item) for item in report.items],
         "hosts": {host.name: _host(host) for host in report.hosts},
         "uneven": [_uneven(each) for each in report.uneven],
-        "findings": [_finding(each) for each in report.findings],
+        "findings": [finding_document(each) for each in report.findings],
     }
 
 
@@ -94,7 +94,8 @@ def _uneven(uneven: Uneven) -> dict[str, Value]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Value]:
+def finding_document(finding: Finding) -> dict[str, Value]:
+    """Return a finding as plain values."""
     waiver = finding.waiver
     return {
         "code": finding.code,

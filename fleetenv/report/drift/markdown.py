@@ -36,7 +36,7 @@ def _lines(report: DriftReport) -> Iterator[str]:
     yield _summary(report)
     if findings:
         yield from ("", "| | hosts | what | found | mend |", "| --- | --- | --- | --- | --- |")
-        yield from (_row(shared) for shared in findings[:_MAX_ROWS])
+        yield from (_row(report, shared) for shared in findings[:_MAX_ROWS])
         if len(findings) > _MAX_ROWS:
             yield f"| | | and {len(findings) - _MAX_ROWS} more kinds | | |"
     yield from _details(report, findings)
@@ -58,10 +58,10 @@ def _summary(report: DriftReport) -> str:
     )
 
 
-def _row(shared: Shared) -> str:
+def _row(report: DriftReport, shared: Shared) -> str:
     finding = shared.first
     what = "*could not be looked at*" if finding.against is Against.REACH else _what(shared)
-    since = words.since(shared.findings, None)
+    since = words.since(shared.findings, report)
     cells = (
         f"**{finding.severity}**" if finding.severity is Severity.ERROR else str(finding.severity),
         _escaped(words.hosts(shared.hosts, _MAX_NAMES)),

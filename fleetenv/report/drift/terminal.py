@@ -138,7 +138,7 @@ class _Printer:
             where = f"{visible_line(place.file)}:{place.line}"
         else:
             where = f"[{shared.first.code}]"
-        since = words.since(shared.findings, self._report.taken)
+        since = words.since(shared.findings, self._report)
         return "".join(f"  {each}" for each in (where, since) if each)
 
     def _differences(self, cell: Cell) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 
 from fleetenv.drift.finding import Against, Finding, Waiver
+from fleetenv.drift.report import DriftReport
 from fleetenv.remote import sh
 from fleetenv.report.hosts import fold_hosts
-from fleetenv.report.text import clipped, visible, visible_line
+from fleetenv.report.text import clipped, counted, visible, visible_line
 
 AGAINST = {
     Against.PLAYBOOK: "not as the playbook says",
@@ -74,22 +75,16 @@ def nameless(finding: Finding) -> tuple[object, ...]:
     )
 
 
-def since(findings: Sequence[Finding], now: datetime | None) -> str:
+def since(findings: Sequence[Finding], report: DriftReport) -> str:
     """Return since when it has been so where it was first: `since 2026-05-02 (19 days)`; nothing if it is not known."""
     seen = [each.first_seen for each in findings if each.first_seen is not None]
-    if not seen or len(seen) < len(findings):
+    if not seen or len(seen) < len(findings) or report.taken is None:
         return ""
-    first = min(seen)
-    if now is None:
-        return f"since {first:%Y-%m-%d}"
-    days = (now.date() - first.astimezone(now.tzinfo).date()).days
-    if first >= now:
+    first = min(seen).astimezone(report.taken.tzinfo)
+    if first >= report.taken - timedelta(seconds=report.seconds + 1):
         return "new"
-    return (
-        f"since {first:%Y-%m-%d %H:%M}"
-        if days < 1
-        else f"since {first:%Y-%m-%d} ({days} {'day' if days == 1 else 'days'})"
-    )
+    days = (report.taken.date() - first.date()).days
+    return f"since {first:%Y-%m-%d} ({counted(days, 'day')})" if days else f"since {first:%H:%M}"
 
 
 def hosts(names: Sequence[str], most: int) -> str:
