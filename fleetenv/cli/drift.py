@@ -27,7 +27,7 @@ from fleetenv.cli.recording import add_history_arguments, recorder
 from fleetenv.drift.assessment import assessed
 from fleetenv.drift.commands import Commands
 from fleetenv.drift.survey import Survey
-from fleetenv.history.model import Kind
+from fleetenv.history.model import Kind, RunPoint
 from fleetenv.report.drift.forms import Form
 from fleetenv.report.drift.news import NewsForm, tell
 from fleetenv.report.drift.outputs import Outputs
@@ -70,10 +70,12 @@ def run(options: argparse.Namespace) -> int:
         play(make_fleet(options, sink, connect, check_mode=True, survey=True, diff=True), sink)
     commands = Commands(str(options.playbook), tuple(str(each) for each in options.inventory))
     report = assessed(replace(survey.report(), taken=datetime.now().astimezone()), commands)
+    known, earlier = frozenset[tuple[str, str, str]](), list[RunPoint]()
     if record:
         report = replace(report, findings=record.dated(report.findings))
+        known, earlier = record.known(report.findings), record.earlier()
         record.finish(report.exit_status, snapshots=report.snapshots, findings=report.findings)
-    outputs.write(report)
+    outputs.write(report, earlier)
     if webhook:
-        tell(webhook, NewsForm(options.webhook_format), report, None, sys.stderr)
+        tell(webhook, NewsForm(options.webhook_format), report, known, sys.stderr)
     return report.exit_status

@@ -43,7 +43,7 @@ def recorder(options: argparse.Namespace, kind: Kind) -> Recorder | None:
         kind=kind,
         playbook=Origin(str(options.playbook)),
         inventory=tuple(Origin(source) for source in options.inventory),
-        command=tuple(_without_values(options.words, options.extra_vars)),
+        command=tuple(_without_values(options.words, _secrets(options))),
         limit=options.limit,
         tags=tuple(options.tags),
         skip_tags=tuple(options.skip_tags),
@@ -54,15 +54,21 @@ def recorder(options: argparse.Namespace, kind: Kind) -> Recorder | None:
     return Recorder(history_file(options), errand, lambda text: print(f"fleetenv: warning: {text}", file=sys.stderr))
 
 
-def _without_values(words: Sequence[str], extra_vars: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a command line without what `-e` was given: it may be a password. Names of files stay."""
+def _secrets(options: argparse.Namespace) -> list[str]:
+    """Return what is not to be remembered of the command line: variables may be passwords, and a webhook is secret."""
+    webhook: str | None = getattr(options, "webhook", None)
+    return [*options.extra_vars, *([webhook] if webhook else [])]
+
+
+def _without_values(words: Sequence[str], secrets: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command line without secret values. Names of files stay."""
     for word in words:
-        value = next((each for each in extra_vars if each and word.endswith(each) and _is_value(word, each)), None)
+        value = next((each for each in secrets if each and word.endswith(each) and _is_value(word, each)), None)
         yield word if value is None or value.startswith("@") else f"{word.removesuffix(value)}..."
 
 
 def _is_value(word: str, value: str) -> bool:
-    """Whether a word is a value of `-e`, be it joined to the option."""
+    """Whether a word is an option's value, be it joined to the option."""
     return word == value or word.startswith("-")
 
 

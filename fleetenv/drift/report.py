@@ -78,6 +78,7 @@ class HostReport(Struct, frozen=True):
     name: str
     cells: Mapping[int, Cell] = field(default_factory=dict)
     lost: str | None = None
+    groups: tuple[str, ...] = ()  # of the inventory
 
     @property
     def verdict(self) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from msgspec import Struct, field
@@ -55,6 +55,7 @@ class Survey(Sink):
 
     def __init__(self) -> None:
         self._playbook = ""
+        self._groups: Mapping[str, tuple[str, ...]] = {}
         self._seconds = 0.0
         self._interrupted = False
         self._hosts: dict[str, _Host] = {}
@@ -68,6 +69,7 @@ class Survey(Sink):
         match event:
             case RunStarted():
                 self._playbook = event.playbook
+                self._groups = event.groups
                 for name in event.hosts:
                     self._host(name)
             case PlayStarted():
@@ -91,7 +93,12 @@ class Survey(Sink):
             playbook=self._playbook,
             items=tuple(items.values()),
             hosts=tuple(
-                HostReport(name, {items[key].number: cell for key, cell in host.cells.items()}, host.lost)
+                HostReport(
+                    name,
+                    {items[key].number: cell for key, cell in host.cells.items()},
+                    host.lost,
+                    self._groups.get(name, ()),
+                )
                 for name, host in self._hosts.items()
             ),
             uneven=tuple(each for key in order for each in unevenness(items[key], self._sightings.get(key, {}))),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from fleetenv.events import (
     TaskRef,
     Warned,
 )
-from fleetenv.history.model import Errand, HostRun, Origin, Standing, StoredDifference, StoredResult
+from fleetenv.history.model import Errand, HostRun, Origin, RunPoint, Standing, StoredDifference, StoredResult
 from fleetenv.history.storable import MOST_ENTRIES, storable, storable_text
 
 if TYPE_CHECKING:
@@ -126,6 +126,23 @@ class Recorder(Sink):
             with self._tolerant():
                 dated = tuple(self.history.findings.dated(findings, self.started))
         return dated
+
+    def known(self, findings: Iterable[Finding]) -> frozenset[tuple[str, str, str]]:
+        """Return the identities of those findings, dated, that are no news: their hosts had them before, not waived."""
+        before = {each.identity for each in findings if each.first_seen is not None and each.first_seen < self.started}
+        if self.history is not None:
+            with self._tolerant():
+                last = self.history.findings.open(playbook=self._errand.playbook.path)
+                before -= {each.finding.identity for each in last if each.finding.waiver is not None}
+        return frozenset(before)
+
+    def earlier(self) -> list[RunPoint]:
+        """Return what earlier looks with this playbook found, the oldest first."""
+        points: list[RunPoint] = []
+        if self.history is not None:
+            with self._tolerant():
+                points = self.history.series.runs(playbook=self._errand.playbook.path)
+        return points
 
     def finish(
         self,

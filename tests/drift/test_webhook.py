@@ -4,6 +4,7 @@ import io
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -208,3 +209,41 @@ def test_a_host_cannot_mention_link_or_break_out_in_a_chat():
     for line in text.splitlines():
         assert line.count("`") % 2 == 0
         assert not any("@here" in each or "*bold" in each for each in line.split("`")[::2])
+
+
+def test_a_user_is_told_once_of_new_drift_and_the_url_is_kept_nowhere(
+    embedded_fleet, fleetenv_cli, tmp_path, server, monkeypatch
+):
+    fleet = embedded_fleet(("gpu01", "gpu02"))
+    playbook = tmp_path / "site.yml"
+    playbook.write_text(PLAYBOOK)
+    assert fleetenv_cli("apply", playbook, "-i", fleet.inventory).status == 0
+
+    def drift(*words):
+        done = fleetenv_cli("drift", playbook, "-i", fleet.inventory, *words)
+        told, server.requests = [json.loads(body) for _, _, body in server.requests], []
+        assert SECRET not in done.stdout + done.stderr
+        return done, told
+
+    assert drift("--webhook", server.url)[1] == []
+    (Path(fleet["gpu02"].variables["lab_root"]) / "motd").write_text("edited\n")
+    done, (told,) = drift("--webhook", server.url)
+    assert (done.status, [each["host"] for each in told["new_findings"]]) == (2, ["gpu02"])
+    assert drift("--webhook", server.url)[1] == []  # it is known
+    (Path(fleet["gpu01"].variables["lab_root"]) / "motd").write_text("edited\n")
+    (tmp_path / "url").write_text(server.url)
+    server.answers = [404]
+    done, _ = drift(f"--webhook=@{tmp_path}/url", "--webhook-format", "slack")
+    assert done.status == 2
+    assert done.stderr == "fleetenv: warning: the webhook at http://127.0.0.1 was not told: it answered with HTTP 404\n"
+    databases = list(tmp_path.rglob("history.db*"))
+    assert databases
+    assert not [file for file in databases if SECRET.encode() in file.read_bytes()]
+
+
+PLAYBOOK = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - copy: {dest: "{{ lab_root }}/motd", content: "welcome\\n", mode: "0644"}
+"""

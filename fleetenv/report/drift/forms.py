@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fleetenv.drift.report import DriftReport
-    from fleetenv.report.drift.past import Past
+    from fleetenv.history.model import RunPoint
 
 
 class Form(StrEnum):
@@ -42,8 +42,8 @@ def form_of(path: Path) -> Form:
     return _ENDINGS.get(path.suffix, Form.TEXT)
 
 
-def rendered(report: DriftReport, form: Form, past: Sequence[Past] = ()) -> str:
-    """Return the report in a form, for a file. `past` are earlier runs, the oldest first: HTML plots them."""
+def rendered(report: DriftReport, form: Form, earlier: Sequence[RunPoint] = ()) -> str:
+    """Return the report in a form, for a file. `earlier` looks, the oldest first, are plotted in HTML."""
     match form:
         case Form.JSON:
             from fleetenv.report.drift.document import drift_json

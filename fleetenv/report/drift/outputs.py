@@ -8,8 +8,8 @@ from pathlib import Path
 
 from fleetenv.drift.report import DriftReport
 from fleetenv.errors import InputError
+from fleetenv.history.model import RunPoint
 from fleetenv.report.drift.forms import Form, form_of, rendered
-from fleetenv.report.drift.past import Past
 from fleetenv.report.text import counted
 from fleetenv.report.whole import write_whole
 
@@ -33,8 +33,8 @@ class Outputs:
         self._files = [(file, form or form_of(file)) for file in files]
         self._form = form or Form.TEXT
 
-    def write(self, report: DriftReport, past: Sequence[Past] = ()) -> None:
-        """Write the report.
+    def write(self, report: DriftReport, earlier: Sequence[RunPoint] = ()) -> None:
+        """Write the report; `earlier` are looks before this one, the oldest first.
 
         Raises:
             InputError: a file cannot be written.
@@ -46,10 +46,10 @@ class Outputs:
 
             print_drift(report, Console())
         elif not self._files:
-            sys.stdout.write(rendered(report, self._form, past))
+            sys.stdout.write(rendered(report, self._form, earlier))
         for file, form in self._files:
             try:
-                write_whole(file, rendered(report, form, past))
+                write_whole(file, rendered(report, form, earlier))
             except OSError as error:
                 raise InputError(f"cannot write {file}: {error.strerror}") from error
             found = f"{counted(len(report.drifting), 'finding')} on {counted(len(report.hosts), 'host')}"
