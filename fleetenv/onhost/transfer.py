@@ -7,20 +7,20 @@ import hashlib
 import netrc
 import re
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
 from contextlib import suppress
-from functools import cache
-from http.client import HTTPException
+from functools import cache, partial
+from http.client import HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .report import Failure
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from http.client import HTTPResponse
     from io import RawIOBase
@@ -209,14 +209,34 @@ class _Proxies(urllib.request.ProxyHandler):
         return answer
 
 
+class _Https(urllib.request.HTTPSHandler):
+    """Reads authorities, which takes 50 ms, when first an https: URL is asked for, and once for all threads."""
+
+    _reading = threading.Lock()
+
+    def __init__(self) -> None:
+        urllib.request.AbstractHTTPHandler.__init__(self)  # HTTPSHandler's own reads them at once
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        with self._reading:
+            context = _authorities()
+        return self.do_open(partial(HTTPSConnection, context=context), req)
+
+
 @cache
-def _opener() -> urllib.request.OpenerDirector:
-    """Proxies are the environment's; certificates are checked against Python's authorities and the system's."""
+def _authorities() -> ssl.SSLContext:
+    """Python's authorities, and the system's."""
     context = ssl.create_default_context()
     for path in _AUTHORITIES:
         with suppress(OSError):
             context.load_verify_locations(path)
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Proxies())
+    return context
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Proxies are the environment's."""
+    return urllib.request.build_opener(_Https(), _Proxies())
 
 
 def _request(url: str, have: int) -> urllib.request.Request:
