@@ -20,6 +20,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from fleetenv.conda import elf
+from fleetenv.conda.cache import cache_folder
 from fleetenv.onhost.build import Request
 
 _MAIN = """\
@@ -72,11 +73,6 @@ class Program:
 
     data: bytes
     name: str  # under PREFIX/.fleetenv; another content has another name
-
-
-def cache_folder() -> Path:
-    """Return where the controller keeps what can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fleetenv"
 
 
 @cache

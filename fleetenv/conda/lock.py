@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetenv.conda.cache import Notes
 from fleetenv.conda.spec import Spec, normalized
 from fleetenv.errors import InputError, Location
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rattler import Environment, LockPlatform, PypiLockedPackage, RepoDataRecord
 
 _MARK = "# fleetenv: "
+_NOTES = "locks-1"  # another number when [`PlatformLock`][] changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +92,32 @@ def lock_path(spec: Path) -> Path:
 
 
 def read_lock(path: Path) -> Lock:
-    """Read a lock.
+    """Read a lock. What is in it is noted: importing py-rattler takes as long as all else of a small run.
 
     Raises:
         InputError: it is not there, or py-rattler cannot read it.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"cannot read the lock {path}: {reason}") from error
+    notes = Notes(_NOTES)
+    platforms = notes.recall(text, dict[str, PlatformLock])
+    if platforms is None:
+        platforms = _platforms(path)
+        notes.note(text, platforms)
+    return Lock(path, _spec_digest(text), platforms, text)
+
+
+def _platforms(path: Path) -> dict[str, PlatformLock]:
     from rattler import LockFile
     from rattler.exceptions import ParseCondaLockError
 
     try:
-        text = path.read_text(encoding="utf-8")
-        file = LockFile.from_path(path)
-        environment = file.default_environment()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"cannot read the lock {path}: {reason}") from error
+        environment = LockFile.from_path(path).default_environment()
+    except OSError as error:
+        raise InputError(f"cannot read the lock {path}: {error.strerror or error}") from error
     except ParseCondaLockError as error:
         raise InputError(
             f"not a lock that py-rattler reads: {str(error).partition(chr(10))[0]}", location=Location(str(path), 1, 1)
@@ -112,8 +125,7 @@ def read_lock(path: Path) -> Lock:
     if environment is None:
         raise InputError(f"the lock {path} has no default environment")
     known = sorted(environment.platforms(), key=lambda platform: platform.name)  # py-rattler's order is by chance
-    platforms = {platform.name: _platform(environment, platform, path) for platform in known}
-    return Lock(path, _spec_digest(text), platforms, text)
+    return {platform.name: _platform(environment, platform, path) for platform in known}
 
 
 def _platform(environment: Environment, platform: LockPlatform, path: Path) -> PlatformLock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -9,13 +10,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rattler import Version
 
+_ONE = re.compile(r"python(?: +| *==? *)3\.\d+(\.\d+)*(\.\*)?")  # the usual ways to pin it
 _MINORS = range(4, 30)
 _PATCHES = range(26)
 
 
 def one_minor(wishes: Sequence[str]) -> bool:
     """Whether at most one minor version of Python 3 meets all of these match specs (`python >=3.11,<3.12`)."""
-    from rattler import MatchSpec, VersionSpec
+    if any(_ONE.fullmatch(wish) for wish in wishes):
+        return True
+    if all(wish == "python" for wish in wishes):
+        return False
+    from rattler import MatchSpec, VersionSpec  # slow to import, and seldom needed
     from rattler.exceptions import InvalidMatchSpecError
 
     try:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetenv.conda.builder import cache_folder
+from fleetenv.conda.cache import cache_folder
 from fleetenv.conda.distributions import Distribution, provided
 from fleetenv.conda.lock import PipPackage, Target
 from fleetenv.conda.repodata import run

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleetenv.conda.builder import cache_folder
+from fleetenv.conda.cache import cache_folder
 from fleetenv.conda.channels import without_credentials
 from fleetenv.conda.mirrors import condarc_channels, mirror_route, route
 from fleetenv.conda.spec import Spec

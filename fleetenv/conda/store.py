@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fleetenv.conda.builder import cache_folder
+from fleetenv.conda.cache import cache_folder
 from fleetenv.conda.lock import PlatformLock
 from fleetenv.conda.mirrors import condarc_channels, mirror_route, route, sources
 from fleetenv.conda.spec import Spec

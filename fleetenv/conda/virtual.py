@@ -79,6 +79,25 @@ def fits(version: str, spec: str) -> bool:
     words = spec.split()
     if not words or words[0] == "*":
         return True
-    from rattler import Version, VersionSpec
+    bounds = [_BOUND.fullmatch(each) for each in words[0].split(",")]
+    if _VERSION.fullmatch(version) and all(bounds):
+        return all(_within(_numbers(version), bound) for bound in bounds if bound)
+    from rattler import Version, VersionSpec  # slow to import, and seldom needed
 
     return VersionSpec(words[0]).matches(Version(version))
+
+
+_BOUND = re.compile(r"(?P<sign>>=|<)(?P<bound>\d{1,9}(?:\.\d{1,9}){0,5})(?:\.?a0)?")
+
+
+def _within(version: tuple[int, ...], bound: re.Match[str]) -> bool:
+    """Compare numbers with a bound; `a0` stands for what comes before any release, and numbers are releases."""
+    return (version >= _numbers(bound["bound"])) is (bound["sign"] == ">=")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return a version's numbers without zeros at the end, which mean nothing."""
+    numbers = [int(each) for each in version.split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

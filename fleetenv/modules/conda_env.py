@@ -5,29 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta
 
-from fleetenv.conda.builder import encoded, fetch_runtime, program, rattler_version, runtime
 from fleetenv.conda.channels import find_mirror
 from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse
 from fleetenv.conda.lint import lint
-from fleetenv.conda.lock import PlatformLock, fresh_lock
+from fleetenv.conda.lock import Lock, PlatformLock, fresh_lock
 from fleetenv.conda.mirrors import mirror_route
 from fleetenv.conda.plan import Plan
-from fleetenv.conda.relock import Wishes, relocked
-from fleetenv.conda.spec import read_spec
+from fleetenv.conda.spec import Spec, read_spec
 from fleetenv.conda.virtual import PLATFORMS
 from fleetenv.conda.whoami import whoami
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.modules.base import Controller, StateModule
 from fleetenv.modules.requirements import require
 from fleetenv.onhost.arrivals import FOLDER
-from fleetenv.onhost.build import Request
 from fleetenv.remote import Lookup, Offer, Run, Send, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import Diff
+
+if TYPE_CHECKING:
+    from fleetenv.onhost.build import Request
 
 
 class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,7 +113,8 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
     def _offers(self, plan: Plan, controller: Controller) -> Mapping[str, tuple[Offer, ...]]:
         if self.packages_via == "host" or plan.lock is None:
             return {}
-        from fleetenv.conda.store import PackageStore, offers  # what downloads is slow to import
+        from fleetenv.conda.builder import fetch_runtime  # as below: what a run that changes nothing need not import
+        from fleetenv.conda.store import PackageStore, offers
 
         store = controller.remember(PackageStore, PackageStore)
         spec, platforms, mirrors, index = plan.spec, plan.lock.platforms, self.mirrors, self.pip_index
@@ -130,12 +131,16 @@ class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_
         spec = read_spec(path)
         if self.state == "absent":
             return Plan(spec, None)
-        mirror = self.mirrors[0] if self.mirrors else None
-        wishes = Wishes(self.platforms, self.glibc, self.cuda, mirror, self.pip_index)
-        lock = relocked(spec, wishes, controller.warn) if controller.relock else fresh_lock(spec)
+        lock = self._relocked(spec, controller) if controller.relock else fresh_lock(spec)
         for finding in lint(spec, lock):
             controller.warn(str(finding))
         return Plan(spec, lock)
+
+    def _relocked(self, spec: Spec, controller: Controller) -> Lock:
+        from fleetenv.conda.relock import Wishes, relocked
+
+        mirror = self.mirrors[0] if self.mirrors else None
+        return relocked(spec, Wishes(self.platforms, self.glibc, self.cuda, mirror, self.pip_index), controller.warn)
 
 
 class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,6 +199,9 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Raises:
             TaskFailed: it is to be removed, but there is no Miniconda (any more) to do that with.
         """
+        from fleetenv.conda.builder import encoded, fetch_runtime, program, runtime
+        from fleetenv.onhost.build import Request
+
         found = diff.found
         assert found is not None
         if self.state == "absent" and not found.miniconda:
@@ -249,6 +257,9 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return platforms[platform]
 
     def _request(self, found: EnvironmentState) -> Request:
+        from fleetenv.conda.builder import rattler_version, runtime
+        from fleetenv.onhost.build import Request
+
         assert self.plan
         assert self.plan.lock
         spec, locked = self.plan.spec, self._locked(found)

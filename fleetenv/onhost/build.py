@@ -18,17 +18,19 @@ import subprocess
 import sys
 import tarfile
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from fleetenv.conda.mirrors import condarc_channels, route
 from fleetenv.errors import InputError
 
-from . import access, bytecode, contents, interpreter, trial, wheels
+from . import access, contents, interpreter, trial, wheels
 from .arrivals import UNREACHABLE, Wanted, offered
-from .generations import STAMP, Generations, finished, flush, remove
+from .bytecode import Bytecode
+from .generations import STAMP, Generations, flush, remove
 from .places import register
 from .report import Failure, Progress
 
@@ -111,7 +113,7 @@ def build(request: Request) -> list[str]:
         records = packages.read_records(request.lock, request.platform)
         generation = generations.begin(request.digest)
         try:
-            notes = _fill(request, records, generation)
+            notes, bytecode = _fill(request, records, generation)
             access.give(generation, wanted)
             _stamp(generation, request.digest)
             lock.check()
@@ -120,6 +122,8 @@ def build(request: Request) -> list[str]:
                 remove(generation)
             raise
         generations.switch(generation)
+        if bytecode:
+            bytecode.keep()
         register(generations.link, registered=True)
         return notes + generations.remove_old(request.keep)
 
@@ -133,8 +137,8 @@ def remove_environment(request: Request) -> list[str]:
         return notes
 
 
-def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> list[str]:
-    """Put everything into a generation, and check it."""
+def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> tuple[list[str], Bytecode | None]:
+    """Put everything into a generation, and check it; returns what is worth telling, and what it has compiled."""
     from . import packages  # as above
     from .supply import Supply  # imports all that downloads
 
@@ -146,27 +150,30 @@ def _fill(request: Request, records: list[RepoDataRecord], generation: Path) -> 
         supply.check(records, pip)
         packages.install(records, generation, supply, progress)
         progress.reach(len(records))
+        cached = packages.cached(records, supply.cache)
         lib = interpreter.library(generation)
-        if lib:
+        bytecode = Bytecode(generation, lib) if lib else None
+        if lib and bytecode:
             interpreter.pin(generation, lib)
             interpreter.claim(lib)
             if pip:
-                with bytecode.compiling(generation, lib, finished(prefix)):  # pip downloads, and has one core
+                with bytecode.of_packages(cached):  # pip downloads, and has one core
                     wheels.install(pip, request.pip_options, generation, lib, prefix, supply, progress)
                 progress.reach(len(records) + len(pip))
     notes = supply.downloader.notes
-    if lib:
-        progress.doing("compiling to byte-code")
-        with bytecode.compiling(generation, lib, finished(prefix)):
+    progress.doing("compiling to byte-code")
+    with nullcontext() if not bytecode else bytecode.of_all() if pip else bytecode.of_packages(cached):
+        Thread(target=flush, args=(generation,), daemon=True).start()  # so that the last time there is little to do
+        if lib:
             interpreter.check(generation)
-            if pip:
-                wheels.check(pip, generation, lib, prefix)
-    _check_records(records, generation)
-    _write_settings(request, generation)
-    notes += contents.check(generation, lib, full=request.check == "full")
+        if lib and pip:
+            wheels.check(pip, generation, lib, prefix)
+        _check_records(records, generation)
+        _write_settings(request, generation)
+        notes += contents.check(generation, lib, full=request.check == "full")
     trial.run(request.verify, generation, request.name, request.variables or {}, request.verify_timeout, progress)
     progress.step("built")
-    return notes
+    return notes, bytecode
 
 
 def _check_records(records: list[RepoDataRecord], generation: Path) -> None:

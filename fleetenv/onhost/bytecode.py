@@ -1,8 +1,8 @@
 """The byte-code of a generation: users who cannot write there would otherwise compile every module at each start.
 
-What another generation of this Miniconda has compiled already is shared. Two environments with the same package have
-the same files, through conda's cache: a module that is the very same inode has the same byte-code, hard-linked too.
-The path in it is the other generation's; Python puts the real one there as it loads it.
+A package that brings none is compiled once on a host. Its byte-code then lies in conda's cache with the package, for
+each further environment to link, until the package goes: `pkgs/NAME/.../__pycache__`, and a list in `pkgs/NAME/info`.
+The path in it is that of the first environment; Python puts the real one there as it loads it.
 """
 
 from __future__ import annotations
@@ -11,121 +11,214 @@ import os
 import stat
 import subprocess
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from .generations import STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 _HEADER = 16  # bytes of a .pyc before its code: magic number, flags, the source's time and size (PEP 552)
 _AT_ONCE = 250  # modules that are worth a process
+_WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True)
-class _Module:
-    """A module whose byte-code is not there, by its path below the generation."""
+class Package:
+    """A package in conda's cache, from which a generation has files."""
 
-    path: str
-    bytecode: str
-    found: os.stat_result
+    folder: str
+    noarch: bool  # its modules are for any Python 3
 
 
-@contextmanager
-def compiling(generation: Path, lib: Path, others: Iterable[Path]) -> Iterator[None]:
-    """See that all modules which are there now have byte-code, while something else is being done.
+@dataclass(frozen=True)
+class _Tree:
+    """A package's modules: the same paths below two folders."""
 
-    Files that do not compile are left: packages ship some on purpose.
+    cached: str
+    ours: str  # in the generation
+    list: str  # of its modules that have no byte-code but ours, a path below the folders in each line
+
+    def pair(self, path: str) -> tuple[str, str]:
+        return f"{self.cached}/{path}", f"{self.ours}/{path}"
+
+
+@dataclass
+class Bytecode:
+    """Compiles what a generation lacks.
 
     Args:
         generation: What is being built.
         lib: Its `lib/python3.N`.
-        others: Finished generations, from which byte-code may be shared.
     """
-    running = _begin(generation, lib, others)
-    try:
-        yield
-    except BaseException:
-        for process in running:  # nothing is to be written into what will be removed
-            process.kill()
-        raise
-    finally:
-        for process in running:
-            process.wait()
+
+    generation: Path
+    lib: Path
+    _listed: dict[_Tree, list[str]] = field(default_factory=dict)  # what is to be remembered of packages
+
+    @contextmanager
+    def of_packages(self, packages: Iterable[Package]) -> Iterator[None]:
+        """See that all modules of packages have byte-code, while something else is being done.
+
+        Files that do not compile are left: packages ship some on purpose.
+        """
+        with self._compiling([path for tree in map(self._tree, packages) for path in self._lacking(tree)]):
+            yield
+
+    @contextmanager
+    def of_all(self) -> Iterator[None]:
+        """See that all modules which are there have byte-code, whoever brought them; else as [`of_packages`][]."""
+        lib = str(self.lib)
+        with self._compiling([f"{lib}/{path}" for path in _without(lib, lib, self._tag)]):
+            yield
+
+    def keep(self) -> None:
+        """Put what was compiled of packages beside them; it must be on disk by now."""
+        for tree, paths in self._listed.items():
+            with suppress(OSError):  # it is removed, or belongs to somebody else
+                for path in paths:
+                    theirs, ours = tree.pair(_bytecode(path, self._tag))
+                    if _same(*tree.pair(path)) and not os.path.lexists(theirs):  # else it is what the package brought
+                        _link(ours, theirs)
+                draft = f"{tree.list}.{os.getpid()}"
+                with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123
+                    file.writelines(f"{path}\n" for path in paths)
+                os.replace(draft, tree.list)  # noqa: PTH105
+
+    @property
+    def _tag(self) -> str:
+        return f"cpython-{self.lib.name.removeprefix('python').replace('.', '')}"
+
+    def _tree(self, package: Package) -> _Tree:
+        lib = f"lib/{self.lib.name}"
+        below = "site-packages" if package.noarch else lib
+        ours = f"{lib}/site-packages" if package.noarch else lib
+        listed = f"{package.folder}/info/fleetenv-{self._tag}"
+        return _Tree(f"{package.folder}/{below}", f"{self.generation}/{ours}", listed)
+
+    def _lacking(self, tree: _Tree) -> Iterator[str]:
+        """Link what was compiled before; yield the modules of the generation that remain."""
+        known = _read(tree.list)
+        if known:
+            finished, paths = known
+            yield from (tree.pair(path)[1] for path in paths if not self._link_cached(tree, path, finished))
+            return
+        paths = [path for path in _without(tree.cached, tree.ours, self._tag) if "\n" not in path]
+        self._listed[tree] = paths
+        yield from (tree.pair(path)[1] for path in paths)
+
+    def _link_cached(self, tree: _Tree, path: str, finished: int) -> bool:
+        """Link a package's byte-code, unless somebody has touched it since it was finished."""
+        cached, ours = tree.pair(_bytecode(path, self._tag))
+        try:
+            usable = _same(*tree.pair(path)) and _is_ours(cached, finished) and _belongs(cached, tree.pair(path)[0])
+            if usable:
+                _link(cached, ours)
+        except OSError:  # it did not compile, or this file system has no more links
+            return False
+        return usable
+
+    @contextmanager
+    def _compiling(self, paths: list[str]) -> Iterator[None]:
+        running = self._compile([path for path in paths if "\n" not in path])
+        try:
+            yield
+        except BaseException:
+            for process in running:  # nothing is to be written into what will be removed
+                process.kill()
+            raise
+        finally:
+            for process in running:
+                process.wait()
+
+    def _compile(self, paths: list[str]) -> list[subprocess.Popen[bytes]]:
+        """Begin to compile modules with the generation's own Python, in as many processes as are worth it."""
+        processes = min(len(os.sched_getaffinity(0)), -(-len(paths) // _AT_ONCE))
+        command = [str(self.generation / "bin" / "python"), "-I", "-S", "-m", "compileall", "-q", "-q", "-i", "-"]
+        running = []
+        for number in range(processes):
+            process = subprocess.Popen(
+                command, cwd=self.generation, close_fds=False, stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert process.stdin
+            with suppress(BrokenPipeError), process.stdin as stdin:  # it did not start: the check says why
+                stdin.write(os.fsencode("".join(f"{path}\n" for path in paths[number::processes])))
+            running.append(process)
+        return running
 
 
-def _begin(generation: Path, lib: Path, others: Iterable[Path]) -> list[subprocess.Popen[bytes]]:
-    lacking = list(_lacking(generation, lib))
-    for other in others:
-        if not lacking:
-            return []
-        finished = os.stat(other / STAMP).st_mtime_ns  # noqa: PTH116  # as all below: thousands of files
-        lacking = [module for module in lacking if not _share(module, generation, other, finished)]
-    return _compile(generation, [str(generation / module.path) for module in lacking if "\n" not in module.path])
-
-
-def _lacking(generation: Path, lib: Path) -> Iterator[_Module]:
-    """Find the modules without byte-code that is theirs: most packages for one Python version bring it along."""
-    tag = f"cpython-{lib.name.removeprefix('python').replace('.', '')}"
-    folders = [str(lib.relative_to(generation))]
+def _without(top: str, generation: str, tag: str) -> Iterator[str]:
+    """Find the modules below a folder for which a generation has no byte-code that is theirs."""
+    folders = [""]
     for folder in folders:  # grows as it goes
         names = []
-        for entry in os.scandir(generation / folder):
+        try:
+            entries = list(os.scandir(f"{top}/{folder}"))
+        except FileNotFoundError:
+            continue
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name != "__pycache__":
-                    folders.append(f"{folder}/{entry.name}")
+                    folders.append(f"{folder}{entry.name}/")
             elif entry.name.endswith(".py") and entry.is_file():
-                names.append(entry.name)
-        for name in names:
-            bytecode = f"{folder}/__pycache__/{name.removesuffix('.py')}.{tag}.pyc"
-            found = os.stat(generation / folder / name)  # noqa: PTH116
-            if not _belongs(generation / bytecode, found):
-                yield _Module(f"{folder}/{name}", bytecode, found)
+                names.append(f"{folder}{entry.name}")
+        for path in names:
+            if not _belongs(f"{generation}/{_bytecode(path, tag)}", f"{generation}/{path}"):
+                yield path
 
 
-def _belongs(bytecode: Path, source: os.stat_result) -> bool:
+def _bytecode(path: str, tag: str) -> str:
+    """Return where Python keeps a module's byte-code."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}__pycache__/{name.removesuffix('.py')}.{tag}.pyc"
+
+
+def _belongs(bytecode: str, source: str) -> bool:
     """Whether this is the byte-code of a source, as Python itself would decide."""
     try:
-        with open(bytecode, "rb", buffering=0) as file:  # noqa: PTH123
-            header = file.read(_HEADER)
+        descriptor = os.open(bytecode, os.O_RDONLY)
+        try:
+            header = os.read(descriptor, _HEADER)
+        finally:
+            os.close(descriptor)
+        found = os.stat(source)  # noqa: PTH116  # as all here: thousands of files
     except OSError:
         return False
     flags, when, size = (int.from_bytes(header[at : at + 4], "little") for at in (4, 8, 12))
-    current = (int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
+    current = (int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
     return len(header) == _HEADER and (flags != 0 or (when, size) == current)
 
 
-def _share(module: _Module, generation: Path, other: Path, finished: int) -> bool:
-    """Link another generation's byte-code, unless it was written after that one was finished."""
-    theirs, ours = other / module.bytecode, generation / module.bytecode
+def _same(first: str, second: str) -> bool:
     try:
-        if not os.path.samestat(os.stat(other / module.path), module.found):  # noqa: PTH116
-            return False
-        found = os.lstat(theirs)
-        if found.st_mtime_ns > finished or not stat.S_ISREG(found.st_mode) or not _belongs(theirs, module.found):
-            return False
-        ours.parent.mkdir(exist_ok=True)
-        ours.unlink(missing_ok=True)
-        os.link(theirs, ours)
-    except OSError:  # it does not have the module, or this file system has no more links
+        return os.path.samestat(os.stat(first), os.stat(second))  # noqa: PTH116
+    except OSError:
         return False
-    return True
 
 
-def _compile(generation: Path, paths: list[str]) -> list[subprocess.Popen[bytes]]:
-    """Begin to compile modules with the generation's own Python, in as many processes as are worth it."""
-    processes = min(len(os.sched_getaffinity(0)), -(-len(paths) // _AT_ONCE))
-    command = [str(generation / "bin" / "python"), "-I", "-m", "compileall", "-q", "-q", "-i", "-"]
-    running = []
-    for number in range(processes):
-        process = subprocess.Popen(
-            command, cwd=generation, close_fds=False, stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert process.stdin
-        with suppress(BrokenPipeError), process.stdin as stdin:  # it did not start: the check that follows says why
-            stdin.write(os.fsencode("".join(f"{path}\n" for path in paths[number::processes])))
-        running.append(process)
-    return running
+def _is_ours(path: str, finished: int | None = None) -> bool:
+    """Whether only root or this account can have written a file, and not after a time."""
+    found = os.lstat(path)
+    trusted = found.st_uid in (0, os.geteuid()) and stat.S_ISREG(found.st_mode) and not found.st_mode & _WRITABLE
+    return trusted and (finished is None or found.st_mtime_ns <= finished)
+
+
+def _read(path: str) -> tuple[int, list[str]] | None:
+    """Read which modules of a package have our byte-code only, and when that was finished; None: not known."""
+    try:
+        if _is_ours(path):
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123
+                return os.fstat(file.fileno()).st_mtime_ns, file.read().splitlines()
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _link(present: str, wanted: str) -> None:
+    """Give a file another name, in place of what is there."""
+    with suppress(FileExistsError):
+        os.mkdir(os.path.dirname(wanted))  # noqa: PTH102, PTH120
+    with suppress(FileNotFoundError):
+        os.unlink(wanted)  # noqa: PTH108
+    os.link(present, wanted)

@@ -175,12 +175,6 @@ def every(prefix: Path) -> list[Generations]:
     return [Generations(prefix, name) for name in names if not name.startswith(".")]
 
 
-def finished(prefix: Path) -> list[Path]:
-    """List the finished generations of all environments of a Miniconda prefix, newest first."""
-    stamps = ((path.stat().st_mtime, path) for path in (prefix / "envs" / ".fleetenv").glob(f"*/[0-9]*/{STAMP}"))
-    return [path.parent.parent for _, path in sorted(stamps, reverse=True)]
-
-
 def remove(path: Path) -> None:
     """Remove a file, link or folder; a folder loses its name first: half of one must not be taken for whole."""
     if path.is_symlink() or not path.is_dir():

@@ -17,8 +17,10 @@ from rattler.install import InstallerReporter
 from rattler.networking import Client, MirrorMiddleware
 
 from .arrivals import Wanted
+from .bytecode import Package
 from .mirror import LocalMirror
 from .report import Failure, Progress
+from .supply import stem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,6 +90,11 @@ def install(records: Sequence[RepoDataRecord], generation: Path, supply: Supply,
         raise Failure(f"{first} (and {len(others)} more)" if others else first)
     if elsewhere:
         _restore(generation, elsewhere)
+
+
+def cached(records: Sequence[RepoDataRecord], cache: Path) -> list[Package]:
+    """Say where in conda's cache packages lie that were installed."""
+    return [Package(str(cache / stem(record.file_name)), record.noarch.python) for record in records]
 
 
 def _is_folder(channel: str) -> bool:

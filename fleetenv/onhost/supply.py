@@ -110,7 +110,7 @@ class Supply:
             Wanted: it has to send some.
             Failure: there is not enough room.
         """
-        lacking = [record for record in records if not (self.cache / _stem(record.file_name)).is_dir()]
+        lacking = [record for record in records if not (self.cache / stem(record.file_name)).is_dir()]
         self._check_room(lacking)
         if self.offered == "":
             files = [*map(self.package, lacking), *map(self.wheel, wheels)]
@@ -152,5 +152,6 @@ def _clean(cache: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """Return the name of the folder in which a package lies unpacked."""
     return name.removesuffix(".conda").removesuffix(".tar.bz2")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
+
+import pytest
 
 from fleetenv.lab.channel import LabChannel
 
@@ -55,15 +58,50 @@ def test_another_version_of_a_package_is_compiled_anew(machine: Machine, project
     assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)", "nlp_train") == "1.1"
 
 
-def test_byte_code_written_after_the_build_is_not_shared(machine: Machine, project: Project) -> None:
+def test_byte_code_outlives_its_environment_beside_the_cached_package(machine: Machine, project: Project) -> None:
     first = build(machine, project, "nlp_train", "fleet-tensor=2.0")
-    theirs = compiled(first, "fleet_tensor")
-    header = theirs.read_bytes()[:16]
+    compiled_once = compiled(first, "fleet_tensor").stat()
+    machine.apply(project.task(machine, spec="nlp_train.yml", state="absent"))
+    second = build(machine, project, "cv_detect", "fleet-tensor=2.0")
+    found = compiled(second, "fleet_tensor").stat()
+    assert (found.st_ino, found.st_mtime_ns) == (compiled_once.st_ino, compiled_once.st_mtime_ns)
+
+
+@pytest.mark.parametrize("touched", ["later", "stranger", "open", "link"])
+def test_cached_byte_code_that_others_may_have_written_is_not_used(
+    machine: Machine, project: Project, lab_channel: LabChannel, touched: str
+) -> None:
+    package, module = f"fleet-{touched}", f"fleet_{touched}"
+    lab_channel.add_package(package, "1.0", files={f"{module}/__init__.py": "fine = True\n"})
+    name = compiled(build(machine, project, "nlp_train", package), module).name
+    (theirs,) = machine.prefix.glob(f"pkgs/{package}-1.0-*/site-packages/{module}/__pycache__/{name}")
+    header = theirs.read_bytes()[:16]  # no code behind it
     theirs.unlink()
-    theirs.write_bytes(header)  # no code behind it
-    os.utime(theirs, (time.time() + 1,) * 2)
-    build(machine, project, "cv_detect", "fleet-tensor=2.0")
-    assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)", "cv_detect") == "2.0"
+    theirs.write_bytes(header)
+    os.utime(theirs, (0, 0))
+    match touched:
+        case "later":
+            os.utime(theirs, (time.time() + 1,) * 2)
+        case "stranger":
+            os.chown(theirs, 65534, -1)
+        case "open":
+            theirs.chmod(0o666)
+        case _:
+            theirs.rename(theirs.with_suffix(".elsewhere"))
+            theirs.symlink_to(theirs.with_suffix(".elsewhere").name)
+    second = build(machine, project, "cv_detect", package)
+    assert len(compiled(second, module).read_bytes()) > len(header)
+    assert machine.python(f"import {module}; print({module}.fine)", "cv_detect") == "True"
+
+
+def test_what_lies_beside_a_cached_package_leaves_it_whole_for_conda(machine: Machine, project: Project) -> None:
+    build(machine, project, "nlp_train", "fleet-tensor=2.0")
+    (unpacked,) = machine.prefix.glob("pkgs/fleet-tensor-2.0-*/")
+    brought = {entry["_path"] for entry in json.loads((unpacked / "info/paths.json").read_bytes())["paths"]}
+    there = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
+    ours = {path for path in there - brought if not path.startswith("info/")}
+    assert ours
+    assert all("/__pycache__/" in path for path in ours)
 
 
 def test_a_module_that_does_not_compile_disturbs_nothing(

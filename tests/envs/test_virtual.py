@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rattler import Version, VersionSpec
 
 from fleetenv.conda.environment import parse
 from fleetenv.conda.lock import CondaPackage
@@ -39,6 +40,15 @@ def test_virtual_packages_of_a_host() -> None:
 )
 def test_fits(version: str, spec: str, answer: bool) -> None:
     assert fits(version, spec) is answer
+
+
+NUMBERS = st.lists(st.integers(0, 20), min_size=1, max_size=4).map(lambda numbers: ".".join(map(str, numbers)))
+BOUNDS = st.tuples(st.sampled_from([">=", "<"]), NUMBERS, st.sampled_from(["", ".a0", "a0"])).map("".join)
+
+
+@given(NUMBERS, st.lists(BOUNDS, min_size=1, max_size=2).map(",".join))
+def test_usual_bounds_mean_what_conda_means_by_them(version: str, spec: str) -> None:
+    assert fits(version, spec) is VersionSpec(spec).matches(Version(version))
 
 
 def test_a_dependency_must_be_there_and_a_constraint_must_fit_if_it_is() -> None:
