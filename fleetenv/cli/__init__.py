@@ -19,6 +19,8 @@ from fleetenv.errors import FleetenvError, InputError, nearest
 COMMANDS = {
     "apply": "bring hosts to the state that a playbook describes",
     "drift": "report where hosts differ from a playbook, and from each other; change nothing",
+    "history": "list past runs",
+    "show": "show a past run: its hosts, or each task on one of them",
     "lock": "solve an environment.yml once, into exact packages for every host",
     "outdated": "show what newer versions locks could have",
     "lint": "find what specs should say otherwise",

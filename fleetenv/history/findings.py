@@ -50,7 +50,7 @@ class Findings:
 
         Args:
             hosts: only of these.
-            playbook: as of the last look with this playbook (its path as it was written); else with any.
+            playbook: as of the last look with this playbook (an `Origin.place`); else with any.
         """
         condition = "" if playbook is None else "AND run IN (SELECT id FROM run WHERE playbook = ?)"
         rows = self._connection.execute(

@@ -47,9 +47,14 @@ class Standing(StrEnum):
 
 
 class Origin(Struct, frozen=True):
-    """A file of the user's, and the git commit that was checked out around it; `dirty`: with changes on top."""
+    """A file of the user's, and the git commit that was checked out around it; `dirty`: with changes on top.
+
+    `path` is as the user wrote it. `place` is the same in every clone: `REPOSITORY/playbooks/site.yml`
+    where it is in git, else the absolute path.
+    """
 
     path: str
+    place: str = ""
     commit: str | None = None  # None: not in a git repository
     dirty: bool | None = None  # None: not known
 
@@ -107,7 +112,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class HostRun(Struct, frozen=True, kw_only=True):
-    """One host in one run. Counts are of tasks and items of loops; `ok` are those that did not change anything."""
+    """One host in one run, with the counts of apply's recap: `ok` includes changed ones, a loop is one task."""
 
     run: int
     host: str

@@ -14,7 +14,7 @@ from fleetenv.drift.finding import Against, Finding
 from fleetenv.drift.snapshot import Snapshot
 from fleetenv.events import TaskRef
 from fleetenv.history.blobs import Blobs
-from fleetenv.history.database import transaction
+from fleetenv.history.database import HistoryError, transaction
 from fleetenv.history.model import Errand, HostRun, Kind, Standing, StoredResult
 from fleetenv.history.process import this_process
 from fleetenv.history.snapshots import put_snapshot
@@ -57,10 +57,10 @@ def enter_run(connection: sqlite3.Connection, errand: Errand, started: datetime)
             "INSERT INTO run (kind, playbook, started, process, errand) VALUES (?, ?, ?, ?, ?)",
             (
                 str(errand.kind),
-                storable_text(errand.playbook.path),
+                storable_text(errand.playbook.place or errand.playbook.path),
                 started.timestamp(),
                 this_process(),
-                msgspec.json.encode(errand).decode(),
+                encoded(errand).decode(),
             ),
         ).lastrowid
     assert number is not None  # an INSERT has one
@@ -72,6 +72,7 @@ def finish_run(connection: sqlite3.Connection, number: int, outcome: RunOutcome)
 
     Raises:
         sqlite3.Error: it could not be written.
+        HistoryError: somebody pruned it meanwhile.
     """
     with transaction(connection):
         writer = _Writer(connection, number)
@@ -106,9 +107,10 @@ class _Writer:
         self.findings: Counter[Severity] = Counter()
         self._connection = connection
         self._run = run
-        self._started, self._playbook, errand = connection.execute(
-            "SELECT started, playbook, errand FROM run WHERE id = ?", (run,)
-        ).fetchone()
+        row = connection.execute("SELECT started, playbook, errand FROM run WHERE id = ?", (run,)).fetchone()
+        if row is None:
+            raise HistoryError(f"run {run} was pruned before it ended")
+        self._started, self._playbook, errand = row
         self._errand = msgspec.json.decode(errand, type=Errand)
         self._blobs = Blobs(connection)
 

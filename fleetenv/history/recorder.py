@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -34,7 +33,8 @@ from fleetenv.events import (
     TaskRef,
     Warned,
 )
-from fleetenv.history.model import Errand, HostRun, Origin, RunPoint, Standing, StoredDifference, StoredResult
+from fleetenv.history.counting import count, standing
+from fleetenv.history.model import Errand, HostRun, Origin, RunPoint, StoredDifference, StoredResult
 from fleetenv.history.storable import MOST_ENTRIES, storable, storable_text
 
 if TYPE_CHECKING:
@@ -256,18 +256,12 @@ class Recorder(Sink):
 
 
 def _visit(name: str, host: _Host, groups: tuple[str, ...]) -> HostRun:
-    counts = Counter(each.status for each in host.results)
-    if host.lost is not None:
-        standing = Standing.LOST
-    elif counts[Status.FAILED]:
-        standing = Standing.FAILED
-    else:
-        standing = Standing.CHANGED if counts[Status.CHANGED] else Standing.SAME
+    counts = count(host.results)
     return HostRun(
         run=0,
         host=name,
-        standing=standing,
-        ok=counts[Status.OK],
+        standing=standing(counts, host.lost),
+        ok=counts[Status.OK] + counts[Status.CHANGED] + counts[Status.IGNORED],
         changed=counts[Status.CHANGED],
         failed=counts[Status.FAILED],
         skipped=counts[Status.SKIPPED],

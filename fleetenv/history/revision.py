@@ -16,14 +16,19 @@ _MOST_LINKS = 5  # of a ref to a ref
 
 def origin(path: str) -> Origin:
     """Return where a file or folder comes from. Never raises: what cannot be found out is None."""
+    place = path
     try:
-        top = _top(Path(path).absolute())
+        if not Path(path).exists():  # an inventory may be a list of hosts
+            return Origin(path, place)
+        whole = Path(path).resolve()
+        place = str(whole)
+        top = _top(whole)
         if top is None:
-            return Origin(path)
-        git = _git_folder(top)
-        return Origin(path, commit=_commit(git), dirty=_is_dirty(top))
+            return Origin(path, place)
+        place = str(top.name / whole.relative_to(top))
+        return Origin(path, place, _commit(_git_folder(top)), _is_dirty(top))
     except (OSError, ValueError, subprocess.SubprocessError):
-        return Origin(path)
+        return Origin(path, place)
 
 
 def _top(path: Path) -> Path | None:

@@ -66,7 +66,7 @@ class Runs:
 
         Args:
             hosts: only those that went to one of these hosts.
-            playbook: only of this path, as it was written.
+            playbook: only of this one, as [`playbooks`][] names it: an `Origin.place`.
             kind: only of this kind.
             since: from this run on, or started at this moment or later.
             until: started before this moment.
@@ -91,10 +91,16 @@ class Runs:
         rows = self._connection.execute(f"{_RUN} {where} ORDER BY id DESC LIMIT ? OFFSET ?", (*values, limit, offset))
         return [_run(row) for row in rows]
 
-    def get(self, number: int) -> Run | None:
-        """Return one run, or None where there is none of this number."""
+    def get(self, number: int) -> Run:
+        """Return one run.
+
+        Raises:
+            InputError: there is none of this number (any more).
+        """
         row = self._connection.execute(f"{_RUN} WHERE id = ?", (number,)).fetchone()
-        return None if row is None else _run(row)
+        if row is None:
+            raise InputError(f"there is no run {number}", hint="'fleetenv history' lists them")
+        return _run(row)
 
     def resolve(self, text: str, *, before: int | None = None) -> int:
         """Return the number of the run that a user means: `17`, `last`, `last-1`, or the beginning of when it started.
@@ -116,10 +122,7 @@ class Runs:
                 raise InputError(f"there is no run '{text}': the history does not go so far back")
             return int(row[0])
         if text.isascii() and text.isdigit():
-            number = int(text[:18])
-            if self.get(number) is None:
-                raise InputError(f"there is no run {text}", hint="'fleetenv history' lists them")
-            return number
+            return self.get(int(text[:18])).number
         return self._started(text)
 
     def since(self, text: str, *, before: int | None = None) -> Since:
@@ -194,7 +197,7 @@ class Runs:
         return [name for (name,) in self._connection.execute("SELECT name FROM host ORDER BY name")]
 
     def playbooks(self) -> list[str]:
-        """Return the paths of all playbooks, as they were written."""
+        """Return all playbooks there were runs of, each as an `Origin.place`."""
         return [path for (path,) in self._connection.execute("SELECT DISTINCT playbook FROM run ORDER BY playbook")]
 
     def _started(self, text: str) -> int:

@@ -1,0 +1,182 @@
+"""One past run, and one host of it, for a terminal or a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from fleetenv.drift.finding import Finding
+from fleetenv.drift.snapshot import Plain
+from fleetenv.events import Status
+from fleetenv.history.model import HostRun, Origin, Run, Standing, TaskResult
+from fleetenv.remote import sh
+from fleetenv.report.console import STYLES
+from fleetenv.report.difference import NOTHING
+from fleetenv.report.drift import words
+from fleetenv.report.history.listing import by, outcome, took
+from fleetenv.report.hosts import name_hosts
+from fleetenv.report.recap import HostCounts
+from fleetenv.report.rows import recap_rows
+from fleetenv.report.tables import plain_table, print_parts
+from fleetenv.report.text import clipped, counted, visible, visible_line
+from fleetenv.severity import Severity
+
+T = TypeVar("T")
+
+_ROWS = 40  # findings, or differences of a task
+_VALUE = 300  # characters
+_SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_MORE = "--json has all of them"
+
+
+def print_run(run: Run, hosts: Sequence[HostRun], findings: Sequence[Finding], console: Console) -> None:
+    """Print a run: what it was, its hosts, those that were lost or failed by name, and its findings."""
+    print_parts(console, [*_head(run), *_hosts(hosts), *_lost(hosts), *_findings(findings, named=True)])
+
+
+def print_host(
+    run: Run, host: HostRun, results: Sequence[TaskResult], findings: Sequence[Finding], console: Console
+) -> None:
+    """Print one host of a run, task by task."""
+    title = Text(visible_line(host.host), "bold").append(f"  in {_title(run)}", "not bold")
+    parts: list[RenderableType] = [title]
+    if host.groups:
+        parts.append(Text(f"  of {visible_line(', '.join(host.groups))}", "dim"))
+    if host.lost is not None:
+        parts.append(Text(f"  lost: {visible_line(host.lost)}", "red"))
+    for each in results:
+        parts += _result(each)
+    if not results:
+        parts.append(Text("  no task was recorded"))
+    print_parts(console, [*parts, *_findings(findings, named=False)])
+
+
+def _title(run: Run) -> str:
+    return visible_line(
+        f"run {run.number}: {run.errand.kind} of {run.errand.playbook.place}, {run.started:%Y-%m-%d %H:%M}"
+    )
+
+
+def _head(run: Run) -> Iterator[RenderableType]:
+    errand = run.errand
+    yield Text(f"run {run.number}  {errand.kind} of {visible_line(errand.playbook.place)}", "bold")
+    rows = [
+        ("started", f"{run.started:%Y-%m-%d %H:%M:%S %Z} by {by(run)}, took {took(run)}"),
+        ("command", sh("fleetenv", *errand.command)),
+        ("playbook", _revision(errand.playbook)),
+        *(("inventory", f"{each.path}: {_revision(each)}") for each in errand.inventory),
+    ]
+    table = plain_table(("", ""), narrow=("",))
+    table.show_header = False
+    for name, text in rows:
+        table.add_row(Text(f"  {name}", "dim"), Text(visible_line(text)))
+    ended = outcome(run)
+    if run.exit_status is not None:
+        ended.append(f" (exit status {run.exit_status})", "dim")
+    table.add_row(Text("  ended", "dim"), ended)
+    for warning in run.warnings:
+        table.add_row(Text("  warning", "magenta"), Text(visible_line(warning)))
+    yield table
+
+
+def _revision(origin: Origin) -> str:
+    if origin.commit is None:
+        return "not in git"
+    return f"commit {origin.commit[:12]}{', with changes on top' if origin.dirty else ''}"
+
+
+def _hosts(hosts: Sequence[HostRun]) -> Iterator[RenderableType]:
+    if not hosts:
+        return
+    yield Text("")
+    counts = {
+        each.host: HostCounts(
+            ok=each.ok,
+            changed=each.changed,
+            failed=each.failed,
+            skipped=each.skipped,
+            unreachable=int(each.standing is Standing.LOST),
+            rescued=each.rescued,
+            ignored=each.ignored,
+        )
+        for each in hosts
+    }
+    yield from (Text(visible_line(row.text), row.style) for row in recap_rows(counts))
+
+
+def _lost(hosts: Sequence[HostRun]) -> Iterator[RenderableType]:
+    reasons: dict[str, list[str]] = {}
+    for each in hosts:
+        if each.lost is not None:
+            reasons.setdefault(each.lost, []).append(each.host)
+    if reasons:
+        yield Text("\nlost", "bold")
+    for reason, names in reasons.items():
+        for line in name_hosts(names, everyone=True):
+            yield Text(f"  {visible_line(line)}", "red")
+        yield Padding(Text(visible_line(reason)), (0, 0, 0, 4))
+
+
+def _findings(findings: Sequence[Finding], *, named: bool) -> Iterator[RenderableType]:
+    if not findings:
+        return
+    yield Text(f"\n{counted(len(findings), 'finding')}", "bold")
+    for each in _first(findings):
+        title = Text(f"  {each.severity}", _SEVERITIES[each.severity])
+        title.append(f"  {visible_line(each.host)}" if named else "", "bold")
+        title.append(f"  {words.subject(each)}", "not bold")
+        title.append(" (simulated)" if each.simulated else "", "magenta")
+        seen = f"  since {each.first_seen:%Y-%m-%d}" if each.first_seen else ""
+        title.append(f"  [{each.code}]{seen}", "dim")
+        yield title
+        yield Padding(Text(words.text(each)), (0, 0, 0, 4))
+        if each.waiver is not None:
+            yield Padding(Text(f"waived: {words.waiver(each.waiver)}", "magenta"), (0, 0, 0, 4))
+    yield from _rest(findings)
+
+
+def _result(result: TaskResult) -> Iterator[RenderableType]:
+    task = result.task
+    role = f"{task.role} : " if task.role else ""
+    item = f" ({result.item})" if result.item is not None else ""
+    line = Text(f"  {result.status:<11}", STYLES[result.status])
+    line.append(visible_line(f"{role}{task.name}{item}"), "not bold" if result.status is Status.UNREACHABLE else "")
+    line.append(" (simulated)" if result.simulated else "", "magenta")
+    yield line.append(f"  {visible_line(task.location.file)}:{task.location.line}", "dim")
+    if result.msg and result.status is not Status.SKIPPED:
+        yield Padding(Text(visible(result.msg)), (0, 0, 0, 6))
+    if result.differences:
+        table = plain_table(("", "wanted", "found"))
+        for each in _first(result.differences):
+            table.add_row(visible_line(each.key), Text(_value(each.wanted), "green"), Text(_value(each.found), "red"))
+        yield Padding(table, (0, 0, 0, 6))
+        yield from _rest(result.differences)
+
+
+def _value(value: Plain) -> str:
+    match value:
+        case None:
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return clipped(", ".join(_value(each) for each in value), _VALUE) or NOTHING
+        case {"sha256": str(digest)}:
+            return f"sha256 {digest[:12]}"
+        case dict():
+            return clipped(", ".join(f"{visible_line(key)}: {_value(each)}" for key, each in value.items()), _VALUE)
+        case _:
+            return clipped(visible_line(str(value)), _VALUE) or '""'
+
+
+def _first(things: Sequence[T]) -> Sequence[T]:
+    return things[:_ROWS]
+
+
+def _rest(things: Sequence[object]) -> Iterator[RenderableType]:
+    if len(things) > _ROWS:
+        yield Text(f"  and {len(things) - _ROWS} more; {_MORE}", "dim")
