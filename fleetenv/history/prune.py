@@ -22,7 +22,7 @@ _ORPHANS = (
         UNION SELECT findings FROM visit WHERE findings IS NOT NULL
     )""",
     "DELETE FROM streak WHERE host NOT IN (SELECT host FROM visit)",
-    "DELETE FROM streak WHERE gone < (SELECT min(started) FROM run)",
+    "DELETE FROM streak WHERE gone <= (SELECT min(started) FROM run)",
     "DELETE FROM host WHERE id NOT IN (SELECT host FROM visit)",
 )
 

@@ -1,64 +1,16 @@
-"""Snapshots kept and read back: the same, once, and as of any time."""
+"""Snapshots, changes and findings, kept and read back: the same, once, and as of any time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetenv.drift.finding import Against, Finding
 from fleetenv.history.blobs import Blobs
 from fleetenv.history.database import open_database, transaction
-from fleetenv.history.model import Errand, HostRun, Kind, Origin, Standing
-from fleetenv.history.record import HostOutcome, RunOutcome, enter_run, finish_run
+from fleetenv.history.model import Kind
 from fleetenv.history.snapshots import Snapshots, put_snapshot
-from fleetenv.history.store import History
 from fleetenv.severity import Severity
-
-BEGUN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class Book:
-    """A history that days are written into."""
-
-    def __init__(self, file):
-        self.file = file
-        self.connection = open_database(file)
-        self.history = History(file, self.connection)
-
-    def day(self, number, hosts, *, kind=Kind.DRIFT, findings=None, changed=0, lost=(), tags=(), playbook="site.yml"):
-        """Record a run of day `number`; `hosts` are snapshots by name, `findings` (host, code, subject)."""
-        started = BEGUN + timedelta(days=number)
-        errand = Errand(kind=kind, playbook=Origin(playbook), tags=tags)
-        run = enter_run(self.connection, errand, started)
-        outcomes = [
-            HostOutcome(
-                visit=HostRun(
-                    run=run,
-                    host=name,
-                    standing=Standing.LOST if name in lost else Standing.CHANGED if changed else Standing.SAME,
-                    changed=changed,
-                ),
-                snapshot=snapshot,
-                findings=None if findings is None else [finding(*each) for each in findings if each[0] == name],
-            )
-            for name, snapshot in hosts.items()
-        ]
-        finish_run(self.connection, run, RunOutcome(finished=started, seconds=1, exit_status=0, hosts=outcomes))
-        return run
-
-
-def finding(host, code, subject, severity=Severity.WARNING):
-    return Finding(
-        code=code, host=host, subject=subject, against=Against.PLAYBOOK, severity=severity, text="t", advice="a"
-    )
-
-
-@pytest.fixture
-def book(tmp_path):
-    book = Book(tmp_path / "history.db")
-    yield book
-    book.connection.close()
+from tests.history.books import BEGUN
 
 
 def nlp(numpy="1.26.4", driver="550.54"):
