@@ -132,7 +132,7 @@ class Recorder(Sink):
         before = {each.identity for each in findings if each.first_seen is not None and each.first_seen < self.started}
         if self.history is not None:
             with self._tolerant():
-                last = self.history.findings.open(playbook=self._errand.playbook.path)
+                last = self.history.findings.open(playbook=self._errand.playbook.place)
                 before -= {each.finding.identity for each in last if each.finding.waiver is not None}
         return frozenset(before)
 
@@ -141,7 +141,7 @@ class Recorder(Sink):
         points: list[RunPoint] = []
         if self.history is not None:
             with self._tolerant():
-                points = self.history.series.runs(playbook=self._errand.playbook.path)
+                points = self.history.series.runs(playbook=self._errand.playbook.place)
         return points
 
     def finish(
@@ -185,14 +185,14 @@ class Recorder(Sink):
             known: dict[str, Origin] = {}
             for path in (self._errand.playbook.path, *(each.path for each in self._errand.inventory)):
                 known.setdefault(path, origin(path))
-            errand = replace(
+            self._errand = replace(
                 self._errand,
                 playbook=known[self._errand.playbook.path],
                 inventory=tuple(known[each.path] for each in self._errand.inventory),
             )
             connection = open_database(self._file)
             try:
-                self.run = enter_run(connection, errand, self.started)
+                self.run = enter_run(connection, self._errand, self.started)
             finally:
                 connection.close()
 
