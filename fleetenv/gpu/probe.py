@@ -1,87 +1,85 @@
 """The one question about GPUs that a host is asked, and how its answer is read.
 
-The script is POSIX sh that starts four programs: modinfo, nvidia-smi (under timeout, because it hangs when a GPU
-does) and sed. The PCI bus and the loaded modules are read from /sys and /proc by the shell itself. The answer is lines
-of `KEY VALUE`, then a line `smi STATUS`, then what nvidia-smi wrote.
+The question is probe.sh. The answer is lines of `KEY VALUE`, then a line `smi STATUS`, then what nvidia-smi wrote.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
-from fleetenv.gpu.smi import SmiLog, parse_smi
-from fleetenv.gpu.states import Answer, GpuHost, KernelModule, Slot
+from msgspec.structs import replace
+
+from fleetenv.gpu.amd import AmdLog, parse_amd_smi, parse_rocm_smi
+from fleetenv.gpu.dcgm import read_dcgm
+from fleetenv.gpu.hardware import Gpu
+from fleetenv.gpu.kernel_log import MAX_EVENTS, read_events
+from fleetenv.gpu.links import with_links, with_mig_names
+from fleetenv.gpu.smi import SmiLog
+from fleetenv.gpu.smi_answer import MAX_BYTES, SIMULATED_MARK, read_smi
+from fleetenv.gpu.states import Answer, FabricManager, GpuHost, KernelLog, KernelModule, Slot, Vendor
 from fleetenv.gpu.version import parse_version
 from fleetenv.remote import Completed, Probe
 
 SMI_SECONDS = 60
 """After this nvidia-smi counts as hung; on 16 GPUs without persistence mode it takes about 20 s."""
 
-SIMULATED_MARK = b"<!-- fleetenv lab: simulated -->"
-"""The comment that the lab's nvidia-smi writes, so that nothing it says is taken for real."""
+DCGM_SECONDS = 180
+"""After this DCGM's quick diagnosis is ended; it takes 5 to 60 s."""
 
-# 0x0300 and 0x0302 are the PCI classes of VGA and 3D controllers; 0x0680 of the same vendor are NVSwitches.
-SCRIPT = f"""(
-PATH="$PATH:/usr/sbin:/sbin:/usr/lib/wsl/lib"
-LC_ALL=C
-export PATH LC_ALL
-for d in /sys/bus/pci/devices/*; do
-  {{ read -r vendor <"$d/vendor"; }} 2>/dev/null || continue
-  [ "$vendor" = 0x10de ] || continue
-  read -r class <"$d/class"
-  case $class in 0x0300*|0x0302*) ;; *) continue ;; esac
-  read -r device <"$d/device"
-  bus=${{d##*/}}
-  driver=-
-  if [ -d "/proc/driver/nvidia/gpus/$bus" ]; then driver=nvidia
-  else
-    for name in nouveau vfio-pci; do [ -e "/sys/bus/pci/drivers/$name/$bus" ] && driver=$name; done
-  fi
-  echo "slot $bus $device $driver"
-done
-[ -d /sys/module/nouveau ] && echo "nouveau loaded"
-if [ -r /sys/module/nvidia/version ]; then read -r version </sys/module/nvidia/version; echo "module $version"; fi
-if [ -r /proc/driver/nvidia/version ]; then read -r line </proc/driver/nvidia/version; echo "nvrm $line"; fi
-for f in /usr/lib/*-linux-gnu/libnvidia-ml.so.*.* /usr/lib64/libnvidia-ml.so.*.* /usr/lib/libnvidia-ml.so.*.*; do
-  if [ -e "$f" ]; then echo "library ${{f##*libnvidia-ml.so.}}"; break; fi
-done
-if command -v modinfo >/dev/null 2>&1; then
-  version=$(modinfo -F version nvidia 2>/dev/null) && echo "disk $version"
-fi
-if ! command -v nvidia-smi >/dev/null 2>&1; then echo "smi absent"; exit 0; fi
-limit=
-command -v timeout >/dev/null 2>&1 && limit="timeout -k 5 {SMI_SECONDS}"
-out=$($limit nvidia-smi -q -x </dev/null 2>&1)
-echo "smi $?"
-printf '%s\\n' "$out" | sed '/<supported_clocks>/,/<\\/supported_clocks>/d'
-)"""
 
-_ANSWERS = {
-    6: Answer.NO_DEVICES,
-    9: Answer.NOT_LOADED,
-    12: Answer.NO_LIBRARY,
-    15: Answer.GPU_LOST,
-    18: Answer.MISMATCH,
-    124: Answer.HUNG,
-    137: Answer.HUNG,
-}
-_SAID = {  # some builds exit with another status than NVML's, or 255 for all
-    "driver/library version mismatch": Answer.MISMATCH,
-    "couldn't communicate with the nvidia driver": Answer.NOT_LOADED,
-    "no devices were found": Answer.NO_DEVICES,
-    "gpu is lost": Answer.GPU_LOST,
-}
+def _script(dcgm: str) -> str:
+    text = Path(__file__).with_name("probe.sh").read_text(encoding="utf-8")
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("#")) + "\n"
+    for name, value in {
+        "dcgm": dcgm,
+        "seconds": str(SMI_SECONDS),
+        "bytes": str(MAX_BYTES),
+        "events": str(MAX_EVENTS),
+        "mark": SIMULATED_MARK.decode(),
+    }.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+SCRIPT = _script("")
+
 _NVRM = re.compile(r"(?P<open>Open )?Kernel Module(?: for \S+)?\s+(?P<version>[0-9]+(?:\.[0-9]+)+)", re.ASCII)
+_USER = re.compile(r"/proc/(?P<pid>[0-9]{1,10}) (?P<name>\S{1,64}) (?P<uid>[0-9]{1,10})", re.ASCII)
 _NVML_LIBRARY = re.compile(r"NVML library version: (?P<version>[0-9]+(?:\.[0-9]+)+)", re.ASCII)
-_NOT_FOUND = "127"  # of a shell: a script stands where nvidia-smi should be, and does not find it either
+_FABRIC_MANAGER = re.compile(r"version is\s*:\s*(?P<version>[0-9]+(?:\.[0-9]+)+)", re.ASCII)
+_AMD_GRAPHICS = "0x0300"  # the class of AMD's graphics in processors, too; others are for computing
 _MAX_LINES = 10_000
-_MAX_MESSAGE = 400
+_MAX_LINE = MAX_BYTES + 1000
+_MAX_SLOTS = 256
 
 
 def gpu_probe() -> Probe[GpuHost]:
     """Return the question."""
     return Probe(SCRIPT, parse_answer)
+
+
+@cache
+def thorough_probe() -> Probe[GpuHost]:
+    """Return the question with DCGM's quick diagnosis in it, where the host has `dcgmi`. It uses the GPUs meanwhile."""
+    text = Path(__file__).with_name("dcgm.sh").read_text(encoding="utf-8")
+    return Probe(_script(text.replace("@seconds@", str(DCGM_SECONDS))), parse_answer)
+
+
+class _Lines:
+    """The script's own lines: `KEY VALUE`, a key many times if there is a list of it."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self._lines = [line.decode("utf-8", "replace").partition(" ") for line in lines]
+
+    def all(self, key: str) -> list[str]:
+        return [value for name, _, value in self._lines if name == key]
+
+    def last(self, key: str) -> str | None:
+        found = self.all(key)
+        return found[-1].strip() if found else None
 
 
 def parse_answer(completed: Completed) -> GpuHost:
@@ -91,74 +89,49 @@ def parse_answer(completed: Completed) -> GpuHost:
         ValueError: the script did not come to its end.
     """
     head, smi_line, smi_output = _split(completed.stdout)
-    facts = [line.decode("utf-8", "replace").partition(" ") for line in head]
-    values = {key: value.strip() for key, _, value in facts}
-    answer, log, message = _read_smi(smi_line, smi_output)
+    lines = _Lines(head)
+    answer, log, message = read_smi(smi_line, smi_output)
     simulated = SIMULATED_MARK in smi_output
+    host = _with_kernel_log(GpuHost(answer=answer, message=message, simulated=simulated), lines)
+    host = _with_dcgm(host, lines)
+    if log is not None:
+        gpus = with_mig_names(with_links(log.gpus, lines.all("link"), lines.all("error")), lines.all("list"))
+        gpus = _with_users(gpus, lines.all("user"))
+        host = replace(host, cuda=log.cuda, gpus=gpus, attached=log.attached, unread=log.unread)
     said = _NVML_LIBRARY.search(message)
-    # a simulated host has its controller's hardware below it: what /sys says is not part of the simulation
-    slots = () if simulated else tuple(_slots(value for key, _, value in facts if key == "slot"))
-    return GpuHost(
-        answer=answer,
-        message=message,
-        slots=slots,
-        driver=_kernel_module({} if simulated else values, log),
-        on_disk=None if simulated else _version(values.get("disk")),
-        library=_version(said["version"] if said else None) or (None if simulated else _version(values.get("library"))),
-        cuda=log.cuda if log else None,
-        nouveau=not simulated and "nouveau" in values,
-        gpus=log.gpus if log else (),
-        attached=log.attached if log else None,
-        simulated=simulated,
+    library = _version(said["version"] if said else None)
+    if simulated:  # it has its controller's hardware below it: what /sys says is not part of the simulation
+        return replace(host, driver=_kernel_module(_Lines([]), log), library=library)
+    host = replace(
+        host,
+        slots=tuple(_slots(lines.all("slot"))),
+        driver=_kernel_module(lines, log),
+        on_disk=_version(lines.last("disk")),
+        library=library or _version(lines.last("library")),
+        nouveau=bool(lines.all("nouveau")),
+        switches=min(len(lines.all("switch")), _MAX_SLOTS),
+        fabric_manager=_fabric_manager(lines),
     )
+    return _amd_host(host, lines) or host
 
 
 def _split(output: bytes) -> tuple[list[bytes], str, bytes]:
     """Part the script's own lines, its `smi` line, and what nvidia-smi wrote."""
     head: list[bytes] = []
-    rest = output
-    while rest and len(head) < _MAX_LINES:
-        line, _, rest = rest.partition(b"\n")
+    at = 0
+    while at < len(output) and len(head) < _MAX_LINES:
+        end = output.find(b"\n", at)
+        end = len(output) if end < 0 else end
+        line = output[at:end][:_MAX_LINE]
+        at = end + 1
         if line.startswith(b"smi "):
-            return head, line[4:].decode("ascii", "replace").strip(), rest
+            return head, line[4:44].decode("ascii", "replace").strip(), output[at:]
         head.append(line)
     raise ValueError("the host's answer about its GPUs is incomplete")
 
 
-def _read_smi(status: str, output: bytes) -> tuple[Answer, SmiLog | None, str]:
-    """Return how nvidia-smi answered, its document if there is one, and what else it said."""
-    if status in ("absent", _NOT_FOUND):
-        return Answer.ABSENT, None, ""
-    words, document = _part_document(output)
-    message = " ".join(words.decode("utf-8", "replace").split())[:_MAX_MESSAGE]
-    log: SmiLog | None = None
-    if document:
-        try:
-            log = parse_smi(document)
-        except ValueError as error:
-            return Answer.UNREADABLE, None, f"{error}; {message}".rstrip("; ")
-    said = next((answer for words_, answer in _SAID.items() if words_ in message.lower()), None)
-    if status == "0":
-        answer = said or (Answer.OK if log else Answer.UNREADABLE)
-    else:
-        answer = _ANSWERS.get(int(status) if status.isascii() and status.isdigit() else -1) or said or Answer.FAILED
-    return answer, log, message
-
-
-def _part_document(output: bytes) -> tuple[bytes, bytes]:
-    """Part messages, which nvidia-smi may write before and after, from the XML."""
-    starts = [at for at in (output.find(b"<?xml"), output.find(b"<nvidia_smi_log")) if at >= 0]
-    if not starts:
-        return output.replace(SIMULATED_MARK, b""), b""
-    start = min(starts)
-    end_tag = b"</nvidia_smi_log>"
-    end = output.rfind(end_tag)
-    end = len(output) if end < 0 else end + len(end_tag)
-    return (output[:start] + b" " + output[end:]).replace(SIMULATED_MARK, b""), output[start:end]
-
-
-def _slots(lines: Iterable[str]) -> Iterable[Slot]:
-    for line in lines:
+def _slots(lines: list[str]) -> Iterator[Slot]:
+    for line in lines[:_MAX_SLOTS]:
         words = line.split()
         if len(words) == 3:
             bus_id, device, driver = words
@@ -167,13 +140,90 @@ def _slots(lines: Iterable[str]) -> Iterable[Slot]:
             )
 
 
-def _kernel_module(values: dict[str, str], log: SmiLog | None) -> KernelModule | None:
-    nvrm = _NVRM.search(values.get("nvrm", ""))
-    version = _version(values.get("module")) or (nvrm["version"] if nvrm else None) or (log.driver if log else None)
+def _kernel_module(lines: _Lines, log: SmiLog | None) -> KernelModule | None:
+    nvrm = _NVRM.search(lines.last("nvrm") or "")
+    version = _version(lines.last("module")) or (nvrm["version"] if nvrm else None) or (log.driver if log else None)
     if version is None:
         return None
     flavour = None if nvrm is None else "open" if nvrm["open"] else "proprietary"
     return KernelModule(version=version, flavour=flavour)
+
+
+def _with_users(gpus: tuple[Gpu, ...], lines: list[str]) -> tuple[Gpu, ...]:
+    """Name the users of processes: lines `/proc/4937 alice 1000`, a user without a name being UNKNOWN."""
+    users: dict[int, str] = {}
+    for line in lines:
+        found = _USER.fullmatch(line.strip())
+        if found:
+            users[int(found["pid"])] = found["uid"] if found["name"] == "UNKNOWN" else found["name"]
+    return tuple(
+        replace(gpu, processes=tuple(replace(process, user=users.get(process.pid)) for process in gpu.processes))
+        for gpu in gpus
+    )
+
+
+def _fabric_manager(lines: _Lines) -> FabricManager | None:
+    version, service = lines.last("fabric-version"), lines.last("fabric-service")
+    if version is None and service is None:
+        return None
+    found = _FABRIC_MANAGER.search(version or "")
+    return FabricManager(version=found["version"] if found else None, service=(service or "")[:40] or None)
+
+
+def _with_kernel_log(host: GpuHost, lines: _Lines) -> GpuHost:
+    log, btime = lines.all("kernel"), lines.last("btime")
+    if host.answer is Answer.ABSENT and btime is None:
+        return host
+    if any(line.startswith("log denied") for line in log):
+        return replace(host, kernel_log=KernelLog.DENIED)
+    if host.simulated and not any(SIMULATED_MARK.decode() in line for line in log):
+        return host  # the log of the machine that the simulation runs on
+    boot = float(btime) if btime and btime.isascii() and btime.isdigit() and len(btime) < 12 else None
+    return replace(host, kernel_log=KernelLog.READ, events=read_events(log, boot))
+
+
+def _with_dcgm(host: GpuHost, lines: _Lines) -> GpuHost:
+    said = lines.last("dcgm")
+    if said is None:
+        return host
+    if said == "absent":
+        return replace(host, dcgm_message="there is no dcgmi on the host")
+    tests, message = read_dcgm(said)
+    return replace(host, dcgm=tests or None, dcgm_message=message)
+
+
+def _amd_host(host: GpuHost, lines: _Lines) -> GpuHost | None:
+    """Return the host as AMD's; None when it has no AMD GPU that computes, or has NVIDIA's as well."""
+    static, rocm = lines.last("amd-static"), lines.last("rocm")
+    told = static is not None or rocm is not None
+    cards = [line.rpartition(" ") for line in lines.all("amd")]
+    slots = [card for card, _, kind in cards if told or not kind.startswith(_AMD_GRAPHICS)]
+    if host.slots or host.answer is not Answer.ABSENT or not (told or slots):
+        return None
+    log: AmdLog | None = None
+    answer, message = Answer.ABSENT, ""
+    if told:
+        try:
+            log = (
+                parse_rocm_smi(rocm or "")
+                if static is None
+                else parse_amd_smi(static, lines.last("amd-metric") or "", lines.last("amd-version") or "")
+            )
+            answer = Answer.OK
+        except ValueError as error:
+            answer, message = (Answer.UNREADABLE if static or rocm else Answer.FAILED), str(error)
+    version = _version(lines.last("amd-module")) or (log.driver if log else None)
+    return replace(
+        host,
+        vendor=Vendor.AMD,
+        answer=answer,
+        message=message,
+        slots=tuple(_slots(slots)),
+        driver=KernelModule(version=version, flavour="open") if version else None,
+        gpus=log.gpus if log else (),
+        on_disk=None,
+        library=None,
+    )
 
 
 def _version(text: str | None) -> str | None:

@@ -77,7 +77,7 @@ def _ecc_errors(gpu: Element, period: str) -> EccErrors:
 
 
 def _children(element: Element, *path: str) -> dict[str, int]:
-    """Return all numbers right below an element, by their tags, which may begin with its own (`row_remapper_histogram_max`)."""
+    """Return all numbers right below an element, by their tags less its own (`row_remapper_histogram_max`)."""
     found = element.find(*path)
     return values.integers(found, values.below(found, f"{found.tag}_")) if found else {}
 

@@ -1,4 +1,4 @@
-"""Single values out of nvidia-smi's XML, whose texts are written for people: `26.78 W`, `16x`, `96 bank(s)`, `[N/A]`."""
+"""Single values out of nvidia-smi's XML, whose texts are written for people: `26.78 W`, `96 bank(s)`, `[N/A]`."""
 
 from __future__ import annotations
 
