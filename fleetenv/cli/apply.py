@@ -87,7 +87,7 @@ def _listing(fleet: Fleet, *, hosts: bool, tasks: bool) -> Iterator[str]:
             yield from (f"    {host}" for host in stage.hosts)
         if tasks:
             yield "  tasks:"
-            yield from (f"    {_titled(task)}" for task in linear(stage.entries))
+            yield from (f"    {_titled(task)}" for task in linear(stage.entries) if isinstance(task, Task))
 
 
 def _titled(task: Task) -> str:

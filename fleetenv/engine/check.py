@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleetenv.engine.lookahead import linear
+from fleetenv.engine.lookahead import every_task
 from fleetenv.engine.plan import WITHOUT_MODULE
 from fleetenv.errors import InputError, nearest
 from fleetenv.modules import registry
@@ -48,7 +48,7 @@ def check_notified(task: Task, play: Play) -> None:
     Raises:
         InputError: nobody has a name that it notifies.
     """
-    if any(each.module == "include_role" for each in linear(play.entries)):
+    if any(each.module == "include_role" for each in every_task(play.entries)):
         return
     names = [str(handler.name) for handler in play.handlers if handler.name is not None]
     names += [word for handler in play.handlers for word in handler.listen]

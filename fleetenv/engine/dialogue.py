@@ -7,7 +7,8 @@ so that a task rarely waits for a round trip of its own. Answers hold until the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -131,18 +132,46 @@ class Dialogue:
         timeout: float | None = None,
     ) -> list[Completed]:
         """Carry out steps in order, up to the first that fails; then ask questions, in the same message if possible."""
+        parts = [[within(step, account) for step in steps]]
+        async with aclosing(self.converse(parts, account, then=then, progress=progress, timeout=timeout)) as said:
+            return await anext(said)
+
+    async def converse(
+        self,
+        parts: Sequence[Sequence[Step]],
+        account: Account,
+        *,
+        then: Sequence[Asked] = (),
+        progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[list[Completed], None]:
+        """Carry out steps part by part, each when all before it succeeded, in one message if possible; then ask.
+
+        Args:
+            parts: steps with their environment in them, see [`within`][].
+            account: whom to become.
+            then: as in [`perform`][].
+            progress: told how far the part is that is waited for.
+            timeout: seconds for each step.
+
+        Yields:
+            Each part's results, up to the first failure. Nobody else's turn comes before the end.
+        """
         along = _batches(each for each in then if each.account.become == account.become)
-        message = [*(_within(step, account) for step in steps), *(batch.run for batch in along)]
-        async with self._turn:
-            self._steps += 1
-            self.forget()
-            results = await self._talk(message, account, progress, timeout)
-            done, answers = results[: len(steps)], results[len(steps) :]
-            for batch, completed in zip(along, answers, strict=False):
-                self._answers.update(batch.answers(completed))
-            if len(results) == len(message):
-                await self._ask([each for each in then if each.account.become != account.become], timeout)
-        return done
+        message = [*parts[:-1], [*parts[-1], *(batch.run for batch in along)]]
+        async with self._turn, aclosing(self._talk(message, account.become, progress, timeout)) as said:
+            for number, part in enumerate(parts, 1):
+                self._steps += 1
+                self.forget()
+                results = await anext(said)
+                done, answers = results[: len(part)], results[len(part) :]
+                for batch, completed in zip(along, answers, strict=False):
+                    self._answers.update(batch.answers(completed))
+                if number == len(parts) and len(results) == len(message[-1]):
+                    await self._ask([each for each in then if each.account.become != account.become], timeout)
+                yield done
+                if not done or done[-1].status != 0:
+                    return
 
     async def close(self) -> None:
         """End the connection, whatever is being said; a later question opens a new one."""
@@ -158,25 +187,33 @@ class Dialogue:
             accounts.setdefault(each.account.become, []).append(each)
         for become, group in accounts.items():
             batches = _batches(group)
-            results = await self._talk([batch.run for batch in batches], Account(become), None, timeout)
+            async with aclosing(self._talk([[batch.run for batch in batches]], become, None, timeout)) as said:
+                results = await anext(said)
             for batch, completed in zip(batches, results, strict=True):
                 self._answers.update(batch.answers(completed))
 
     async def _talk(
-        self, message: Sequence[Step], account: Account, progress: OnProgress | None, timeout: float | None
-    ) -> list[Completed]:
+        self,
+        message: Sequence[Sequence[Step]],
+        become: Become | None,
+        progress: OnProgress | None,
+        timeout: float | None,
+    ) -> AsyncGenerator[list[Completed], None]:
         if self._lost:
             await self.close()
         if self._connection is None:
             self._connection = await self._connect()
         try:
-            return await self._connection.talk(message, become=account.become, progress=progress, timeout=timeout)
+            answers = self._connection.converse(message, become=become, progress=progress, timeout=timeout)
+            async with aclosing(answers):
+                async for results in answers:
+                    yield results
         except Unreachable:
             self._lost = True
             raise
 
 
-def _within(step: Step, account: Account) -> Step:
+def within(step: Step, account: Account) -> Step:
     """Give a step the environment of its account; what the step says itself wins."""
     if not isinstance(step, Run) or not account.environment:
         return step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -13,7 +13,7 @@ from fleetenv.engine.plan import Item
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.events import Status
 from fleetenv.modules.base import ActionModule, ControllerModule, Outcome, StateModule
-from fleetenv.remote import Completed
+from fleetenv.remote import Completed, Step
 from fleetenv.source import Value
 from fleetenv.state import Diff, State, compare
 
@@ -58,6 +58,7 @@ class Errand(Struct, frozen=True):
     started: Callable[[], None]  # called once, before the first step
     progress: OnProgress
     timeout: float | None  # seconds for each message
+    act: Callable[[Step], Awaitable[Completed]]  # carries out one step of an action
 
 
 async def perform(item: Item, errand: Errand) -> Result:
@@ -126,10 +127,7 @@ async def _act(module: ActionModule, item: Item, errand: Errand) -> Result:
         step = next(action)
         errand.started()
         while True:
-            done = await errand.dialogue.perform(
-                [step], item.account, then=errand.early(), progress=errand.progress, timeout=errand.timeout
-            )
-            step = action.send(done[0])
+            step = action.send(await errand.act(step))
     except StopIteration as end:
         return _result(end.value)
 

@@ -6,7 +6,7 @@ early, and the task is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -168,6 +168,27 @@ class Planner:
             if any(not isinstance(each.module, StateModule | ControllerModule | None) for each in items):
                 break
         return questions
+
+    def foresee(self, task: Task, unknown: Collection[str]) -> list[Item] | None:
+        """Plan a task that will be the same whatever some variables will be; None: it may become another."""
+        if task.module in WITHOUT_MODULE:
+            return None
+        items: list[Item] = []
+        try:
+            loop = self._loop(task)
+            if task.loop is not None and not self._is_certain(("loop", task), unknown):
+                return None
+            for local, label in loop:
+                items.append(self.item(task, local, label))
+                if not self._is_certain((task, label), unknown):
+                    return None
+        except InputError:
+            return None
+        return items
+
+    def _is_certain(self, thing: object, unknown: Collection[str]) -> bool:
+        reads = self._prepared.reads(thing)
+        return reads is not None and reads.keys().isdisjoint(unknown)
 
     def check(self, tasks: Iterable[Task], coming: Coming) -> None:
         """Plan all tasks before anything is touched; what needs variables that are yet to come is passed over.

@@ -56,6 +56,11 @@ class Prepared:
             raise known.outcome.with_traceback(None)
         return cast(T, known.outcome)
 
+    def reads(self, thing: object) -> Mapping[str, object] | None:
+        """Return what the last outcome for a thing was made from; None: from what may soon be otherwise."""
+        known = self._own.get(thing)
+        return None if known is None else known.reads
+
     def _find(self, thing: object, scope: Scope | Recorded) -> _Known | None:
         changes = self._shared.memory.changes
         own = self._own.get(thing)
@@ -74,6 +79,7 @@ class Prepared:
         except InputError as error:
             outcome = error
         known = _Known(memory.changes, recorded.reads, outcome)
+        self._own.pop(thing, None)
         if not recorded.whole and templates.fleeting == fleeting:
             self._own[thing] = known
             self._shared.known.setdefault(thing, deque(maxlen=_SHARED)).append(known)

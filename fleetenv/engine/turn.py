@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleetenv.engine.ahead import Ahead
 from fleetenv.engine.dialogue import Asked, Dialogue
 from fleetenv.engine.lookahead import Lookahead
 from fleetenv.engine.options import Options
@@ -18,6 +19,7 @@ from fleetenv.errors import InputError
 from fleetenv.events import Event, Progress, Status, TaskFinished, TaskRef, TaskStarted
 from fleetenv.modules.base import StateModule
 from fleetenv.playbook.model import Task
+from fleetenv.remote import Completed, Step
 from fleetenv.source import Value
 
 HIDDEN = "(hidden by no_log)"
@@ -47,6 +49,7 @@ class Turns:
         self.current = TaskRef(planner.play.name, planner.play.name, "play", planner.play.location)
         self._planner = planner
         self._lookahead = lookahead
+        self.ahead = Ahead(lookahead)
         self._dialogue = dialogue  # by the name that a task is delegated to; None: the host's own
         self._options = options
         self._emit = emit
@@ -198,10 +201,14 @@ class Turns:
         def progress(done: float, total: float, text: str) -> None:
             self._emit(Progress(host, ref, done, total, HIDDEN if item.meaning.no_log else text))
 
+        async def act(step: Step) -> Completed:
+            return await self.ahead.act(step, item, siblings, dialogue, progress, timeout)
+
+        dialogue = self._dialogue(item.delegate_to)
         timeout = self._options.task_timeout
         if item.task.timeout is not None:
             timeout = self._number(item.task.timeout, item) or None
-        return Errand(self._dialogue(item.delegate_to), early, started, progress, timeout)
+        return Errand(dialogue, early, started, progress, timeout, act)
 
     def _learn(self, task: Task, facts: Mapping[str, Value]) -> None:
         """Make variables of what a task found out."""

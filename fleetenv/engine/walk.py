@@ -50,7 +50,7 @@ class Walk:
         self._dialogue = dialogue
         self._batch = batch
         self._emit = emit
-        self._lookahead = Lookahead(planner)
+        self._lookahead = Lookahead(planner, acts=options.task_timeout is None and not batch.in_step)
         self._turns = Turns(planner, self._lookahead, self._dialogue_with, options, emit)
         self._handlers: list[Task] = list(planner.play.handlers)
         self._notified: dict[str, None] = {}
@@ -77,6 +77,7 @@ class Walk:
             msg = f"internal error of fleetenv, please report it: {error!r}"
             self._emit(TaskFinished(self.host, self._turns.current, Status.FAILED, msg=msg))
         finally:
+            await self._turns.ahead.end()
             self._batch.leave()
 
     def _dialogue_with(self, delegate_to: str | None) -> Dialogue:
@@ -85,13 +86,13 @@ class Walk:
     # Entries
 
     async def _branch(self, entries: Sequence[Entry]) -> None:
-        """Walk through entries that were not known to follow: included ones, handlers, a rescue."""
+        """Walk through entries that were not known to follow, or not to lead on: included ones, handlers, a rescue."""
         with self._lookahead.through(entries):
             await self._entries(entries)
 
     async def _entries(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if self._batch.aborted and not self._leaving:
+            if self._batch.aborted and not self._leaving and not self._turns.ahead.is_committed:
                 raise EndOfHost
             match entry:
                 case Block():
@@ -111,13 +112,13 @@ class Walk:
                 self._rescuers -= bool(block.rescue)
         except TaskFault as fault:
             if not block.rescue:
-                await self._entries(block.always)
+                await self._branch(block.always)
                 raise
             await self._rescue(block, fault)
         except EndOfHost:
             if self._batch.aborted is Reach.RUN:
                 self._leaving = True
-                await self._entries(block.always)
+                await self._branch(block.always)
             raise
         await self._entries(block.always)
 
@@ -128,7 +129,7 @@ class Walk:
         try:
             await self._branch(block.rescue)
         except TaskFault:
-            await self._entries(block.always)
+            await self._branch(block.always)
             raise
 
     async def _flush(self) -> None:

@@ -131,6 +131,9 @@ class StateModule(Module, Generic[S], frozen=True, kw_only=True, forbid_unknown_
 class ActionModule(Module, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A module that does something on the host each time."""
 
+    one_step: ClassVar[bool] = False
+    """Whether `act`, outside check mode, is one step, with which it succeeds or fails: another may follow at once."""
+
     def act(self, *, check: bool) -> Generator[Step, Completed, Outcome]:
         """Yield steps, get each one's [`Completed`][] back (whatever its status), return the outcome."""
         raise NotImplementedError

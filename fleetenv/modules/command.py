@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from datetime import datetime
 from typing import ClassVar
+
+from msgspec.structs import replace
 
 from fleetenv.modules.base import ActionModule, Outcome
 from fleetenv.modules.hostpath import quoted
@@ -15,11 +17,15 @@ from fleetenv.source import Value
 from fleetenv.state import UNSET, UnsetType
 
 _FAILED = "non-zero return code"  # Ansible's words, for playbooks that look at them
+_IN_CHECK_MODE = "Command would have run if not in check mode"
+_GOES_ON = "runs"  # the first line that a host says which has looked at `creates` and `removes`; or one of these two
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 
 
 class _Command(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `command` and `shell` share."""
+
+    one_step: ClassVar[bool] = True
 
     cmd: str | UnsetType = UNSET
     """The command. It is what a task's plain text means, too."""
@@ -48,29 +54,31 @@ class _Command(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Run it, unless `creates` or `removes` say that it was done; never in check mode."""
         base: dict[str, Value] = {"cmd": self.shown(), "rc": 0, "stdout": "", "stderr": "", "stdout_lines": []}
         base["stderr_lines"] = []
-        if reason := (yield from self._done_already()):
-            told = f"skipped, since {reason}"
-            return Outcome(msg=reason, values=base | {"stdout": told, "stdout_lines": [told]})
-        if check:
-            decided = not isinstance(self.creates, UnsetType) or not isinstance(self.removes, UnsetType)
-            msg = "Command would have run if not in check mode"
-            return Outcome(changed=decided, skipped=not decided, msg=msg, values=base)
+        reasons = self._reasons()
+        guard = "".join(f"if {test}; then echo {word}; exit; fi\n" for word, (test, _) in reasons.items())
+        guard += f"echo {_GOES_ON}\n" if guard else ""
+        if check and not guard:
+            return Outcome(skipped=True, msg=_IN_CHECK_MODE, values=base)
         begun = datetime.now()
-        done = yield Run(self._placed(self.script()), stdin=self._stdin())
+        done = yield Run(self._placed(guard if check else guard + self.script()), stdin=b"" if check else self._stdin())
         ended = datetime.now()
-        return self._outcome(done, {"start": str(begun), "end": str(ended), "delta": str(ended - begun)})
+        times: dict[str, Value] = {"start": str(begun), "end": str(ended), "delta": str(ended - begun)}
+        word, _, rest = done.stdout.partition(b"\n") if guard else (b"", b"", done.stdout)
+        if done.status == 0 and (found := reasons.get(word.decode("ascii", "replace"))):
+            told = f"skipped, since {found[1]}"
+            return Outcome(msg=found[1], values=base | {"stdout": told, "stdout_lines": [told]})
+        if check:
+            return Outcome(changed=True, msg=_IN_CHECK_MODE, values=base)
+        return self._outcome(replace(done, stdout=rest), times)
 
-    def _done_already(self) -> Generator[Step, Completed, str]:
-        tests = []
+    def _reasons(self) -> dict[str, tuple[str, str]]:
+        """Return why it may not be run: by the word that the host says, the test for it and the reason."""
+        reasons = {}
         if isinstance(self.creates, str):
-            tests.append((_any_of(self.creates), True, f"{self.creates} exists"))
+            reasons["creates"] = (_any_of(self.creates), f"{self.creates} exists")
         if isinstance(self.removes, str):
-            tests.append((_any_of(self.removes), False, f"{self.removes} does not exist"))
-        for script, stops, reason in tests:
-            done = yield Run(self._placed(script))
-            if (done.text.strip() == "there") is stops:
-                return reason
-        return ""
+            reasons["removes"] = (f"! {_any_of(self.removes)}", f"{self.removes} does not exist")
+        return reasons
 
     def _placed(self, script: str) -> str:
         return script if isinstance(self.chdir, UnsetType) else f"cd -- {quoted(self.chdir)} || exit\n{script}"
@@ -80,7 +88,7 @@ class _Command(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             return b""
         return (self.stdin + ("\n" if self.stdin_add_newline else "")).encode("utf-8", "surrogateescape")
 
-    def _outcome(self, done: Completed, times: Mapping[str, Value]) -> Outcome:
+    def _outcome(self, done: Completed, times: dict[str, Value]) -> Outcome:
         stdout, stderr = done.text, done.error_text
         if self.strip_empty_ends:
             stdout, stderr = stdout.rstrip("\r\n"), stderr.rstrip("\r\n")
@@ -190,11 +198,12 @@ def _expanding(word: str) -> str:
 
 
 def _any_of(pattern: str) -> str:
-    """Return a test that prints 'there' when a file matches; only `*`, `?` and `[...]` are special."""
+    """Return a test whether any file matches; only `*`, `?` and `[...]` are special."""
     pieces = re.split(r"([*?]|\[[^]/]+\])", pattern)
     glob = "".join(
         piece if index % 2 else quoted(piece) if index == 0 else sh(piece)
         for index, piece in enumerate(pieces)
         if piece
     )
-    return f'for each in {glob}; do if [ -e "$each" ] || [ -L "$each" ]; then echo there; break; fi; done'
+    look = f'for fe_i in {glob}; do if [ -e "$fe_i" ] || [ -L "$fe_i" ]; then fe_f=1; break; fi; done'
+    return f'{{ fe_f=; {look}; [ "$fe_f" ]; }}'

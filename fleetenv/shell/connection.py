@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -85,6 +85,26 @@ class Connection(ABC):
             if self._files is None:
                 self._files = await Files.reachable(self.forward)
         return await self._files.offered(steps, carry_out)
+
+    async def converse(
+        self,
+        parts: Sequence[Sequence[Step]],
+        *,
+        become: Become | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[list[Completed], None]:
+        """Carry out steps part by part, as [`talk`][] does each; the first failure ends it all.
+
+        Yields:
+            The results of each part that was begun. What comes behind it may be under way already.
+        """
+        for part in parts:
+            results = await self.talk(part, become=become, progress=progress, timeout=timeout)
+            yield results
+            last = part[len(results) - 1]
+            if results[-1].status != 0 and not (isinstance(last, Run) and last.may_fail):
+                return
 
     async def close(self) -> None:
         """End the shells and the connection, and what a step that was given up has left running on the host."""

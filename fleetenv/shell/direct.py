@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeGuard
 
 from msgspec import Struct
 
@@ -90,8 +91,7 @@ class DirectConnection(Connection):
             jobs: list[Job] = []
             for step in steps:
                 if isinstance(step, Run):
-                    item = Item(step.script, step.stdin, step.environment, step.may_fail)
-                    jobs.append(Job(item, timeout if step.timeout is None else step.timeout))
+                    jobs.append(_job(step, timeout))
                 elif isinstance(step.content, bytes):
                     jobs.append(Job(send.in_message(step, step.content), timeout))
                 else:
@@ -103,6 +103,34 @@ class DirectConnection(Connection):
                     results += asked[:-1]
                     jobs = [Job(await _rest(step, file, self.settings.host, asked[-1]), timeout)]
             return results + await self._exchange(jobs, become, progress)
+
+    async def converse(
+        self,
+        parts: Sequence[Sequence[Step]],
+        *,
+        become: Become | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[list[Completed], None]:
+        """See [`Connection`][fleetenv.shell.connection.Connection]; what is text alone goes over in one message."""
+        jobs = [[_job(step, timeout) for step in part if _is_text(step)] for part in parts]
+        if len(parts) == 1 or [*map(len, jobs)] != [*map(len, parts)]:
+            async for results in super().converse(parts, become=become, progress=progress, timeout=timeout):
+                yield results  # it holds nothing while it waits to be asked for more
+            return
+        async with self._turn:
+            try:
+                shell = await self._shell(become)
+                self.round_trips += 1
+                try:
+                    async with aclosing(shell.converse(jobs, progress)) as answers:
+                        async for results in answers:
+                            yield results
+                except StepTimeout:
+                    await self._shell(become)  # a new one: that ends what the step has started
+                    raise
+            except ConnectionCut as cut:
+                raise Unreachable(f"the connection was lost: {cut}") from cut
 
     async def _exchange(self, jobs: Sequence[Job], become: Become | None, progress: Progress | None) -> list[Completed]:
         if not jobs:
@@ -157,6 +185,16 @@ class DirectConnection(Connection):
         for shell in self._shells.values():
             shell.close()
         await self._transport.close()
+
+
+def _is_text(step: Step) -> TypeGuard[Run]:
+    """Whether a step is all in its script."""
+    return isinstance(step, Run) and not step.stdin and not step.offers
+
+
+def _job(step: Run, timeout: float | None) -> Job:
+    item = Item(step.script, step.stdin, step.environment, step.may_fail)
+    return Job(item, timeout if step.timeout is None else step.timeout)
 
 
 class _File(Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from msgspec import Struct
 
@@ -119,6 +119,26 @@ class RemoteShell:
         self.busy = False
         return results
 
+    async def converse(
+        self, parts: Sequence[Sequence[Job]], progress: Progress | None = None
+    ) -> AsyncGenerator[list[Completed], None]:
+        """Send one message, and yield the results of each of its parts as they come: as [`talk`][], part by part.
+
+        Items have no standard input. As much output is kept of each part as of a message of its own.
+        """
+        (first,) = message([job.item for part in parts for job in part], None if self._greeted else self._nonce)
+        assert isinstance(first, bytes)
+        self._greeted = self.busy = True
+        await self._write(first)
+        for number, part in enumerate(parts, 1):
+            self._answer.begin(progress)
+            results = await self._results(part)
+            ended = number == len(parts) or _stopped(part, results)
+            self.busy = not ended
+            yield results
+            if ended:
+                return
+
     async def _exchange(
         self, parts: Sequence[Data], jobs: Sequence[Job], written: Callable[[int], None] | None
     ) -> list[Completed]:
@@ -167,7 +187,7 @@ class RemoteShell:
             except TimeoutError:
                 raise StepTimeout(f"it took longer than {job.timeout:g} s, and was ended") from None
             results.append(self._ready.popleft())
-            if results[-1].status and not job.item.may_fail:
+            if _stopped(jobs, results):
                 break
         return results
 
@@ -207,6 +227,11 @@ class RemoteShell:
     def close(self) -> None:
         """Close the channel: an idle shell ends, a busy one when its step does."""
         self._channel.close()
+
+
+def _stopped(jobs: Sequence[Job], results: Sequence[Completed]) -> bool:
+    """Whether the last of these results stopped its message."""
+    return bool(results) and results[-1].status != 0 and not jobs[len(results) - 1].item.may_fail
 
 
 def _last_line(data: bytes) -> str:

@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC221, ASYNC240 - a test has its event loop for itself
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -78,6 +79,34 @@ async def test_nothing_is_done_after_a_failure(connection: Connection, tmp_path:
     assert [r.status for r in await connection.talk(steps)] == [0, 3]
     assert (await connection.talk([Run("echo again")]))[0].text == "again\n"
     assert not list(tmp_path.iterdir())
+
+
+async def test_parts_of_a_message_are_answered_one_by_one(connection: Connection, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    parts = [
+        [Run("echo 1"), Run("exit 2", may_fail=True)],
+        [Run(f"echo 'fleetenv-progress 1 2 waits' >&2; cat {gate}")],
+        [Run("exit 3"), Run("echo never")],
+        [Run("echo never")],
+    ]
+    told: list[tuple[float, float, str]] = []
+    said = connection.converse(parts, progress=lambda *progress: told.append(progress))
+    assert [each.status for each in await anext(said)] == [0, 2]
+    gate_opened = asyncio.create_task(asyncio.to_thread(gate.write_text, "2"))
+    assert (await anext(said))[0].text == "2"
+    assert told == [(1, 2, "waits")]
+    await gate_opened
+    assert [[each.status for each in results] async for results in said] == [[3]]
+    assert (await connection.talk([Run("echo on")]))[0].text == "on\n"
+
+
+async def test_a_conversation_that_is_broken_off_is_ended_on_the_host(connection: Connection, tmp_path: Path) -> None:
+    said = connection.converse([[Run("true")], [Run(f"sleep 1000; touch {tmp_path}/x")], [Run("true")]])
+    assert [each.status for each in await anext(said)] == [0]
+    await said.aclose()
+    await connection.talk([Run("true")])
+    assert not subprocess.run(["pgrep", "-f", f"touch {tmp_path}/x"], capture_output=True).stdout
 
 
 async def test_a_failure_that_may_be_does_not_stop_the_message(connection: Connection) -> None:

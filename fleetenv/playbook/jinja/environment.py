@@ -6,7 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, cast
 
-from jinja2 import nodes
+from jinja2 import nodes, pass_context
 from jinja2.environment import Template, TemplateModule
 from jinja2.lexer import TokenStream
 from jinja2.nativetypes import NativeCodeGenerator
@@ -110,8 +110,8 @@ class PlaybookEnvironment(SandboxedEnvironment):
             **{"trim_blocks": True, **options},
         )
         self._escape = escape
-        self.filters = _table(self.filters, filters.FILTERS, filters.ACCEPT_UNDEFINED)
-        self.tests = _table(self.tests, tests.TESTS, tests.ACCEPT_UNDEFINED)
+        self.filters = _table(self.filters, filters.FILTERS, filters.ACCEPT_UNDEFINED, filters.FLEETING)
+        self.tests = _table(self.tests, tests.TESTS, tests.ACCEPT_UNDEFINED, tests.FLEETING)
         self.globals.pop("lipsum", None)
         self.globals.update(lookups.GLOBALS)
 
@@ -254,14 +254,29 @@ def _table(
     of_jinja: Mapping[str, Any],
     ours: Mapping[str, Callable[..., Any]],
     accept_undefined: frozenset[str],
+    fleeting: frozenset[str],
 ) -> dict[str, Any]:
     """Wrap filters or tests so that they get plain values, and pass on what is undefined."""
     table: dict[str, Callable[..., Any]] = {}
     for name, function in {**of_jinja, **ours}.items():
         wrapped = _wrapped(function, accept=name in accept_undefined)
+        if name in fleeting:
+            wrapped = _noting(wrapped)
         for prefix in ("", "ansible.builtin.", "ansible.legacy."):
             table[prefix + name] = wrapped
     return table
+
+
+def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a filter or test, which gets no context, note that what it gives may soon be otherwise."""
+
+    @pass_context
+    def noting(context: TemplateContext, *args: Any, **kwargs: Any) -> Any:
+        if context.parent.reading is not None:
+            context.parent.reading.renderer.fleeting += 1
+        return function(*args, **kwargs)
+
+    return noting
 
 
 def _wrapped(function: Callable[..., Any], *, accept: bool) -> Callable[..., Any]:

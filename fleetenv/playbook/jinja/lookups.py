@@ -33,7 +33,7 @@ def find(name: str) -> Lookup:
 
 def look_up(name: str, terms: list[Any], reading: Reading, **options: Any) -> list[Any]:
     """Run a lookup, and return all that it finds."""
-    if name.rpartition(".")[2] in on_controller.LOOKUPS:
+    if name.rpartition(".")[2] in (*on_controller.LOOKUPS, "random_choice"):
         reading.renderer.fleeting += 1
     return list(find(name)(terms, reading, **options))
 

@@ -181,6 +181,16 @@ def undefined(value: Any) -> bool:
     return isinstance(value, Undefined)
 
 
+_OF_FILES: dict[str, Callable[..., bool]] = {
+    **dict.fromkeys(("directory", "is_dir"), os.path.isdir),
+    **dict.fromkeys(("file", "is_file"), os.path.isfile),
+    **dict.fromkeys(("link", "is_link"), os.path.islink),
+    "exists": os.path.exists,
+    "link_exists": os.path.lexists,
+    **dict.fromkeys(("same_file", "is_same_file"), os.path.samefile),
+    **dict.fromkeys(("mount", "is_mount"), os.path.ismount),
+}
+
 TESTS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("failed", "failure"), failed),
     **dict.fromkeys(("succeeded", "success", "successful"), succeeded),
@@ -207,15 +217,12 @@ TESTS: dict[str, Callable[..., Any]] = {
     "urn": urn,
     "defined": defined,
     "undefined": undefined,
-    **dict.fromkeys(("directory", "is_dir"), os.path.isdir),
-    **dict.fromkeys(("file", "is_file"), os.path.isfile),
-    **dict.fromkeys(("link", "is_link"), os.path.islink),
-    "exists": os.path.exists,
-    "link_exists": os.path.lexists,
     **dict.fromkeys(("abs", "is_abs"), os.path.isabs),
-    **dict.fromkeys(("same_file", "is_same_file"), os.path.samefile),
-    **dict.fromkeys(("mount", "is_mount"), os.path.ismount),
+    **_OF_FILES,
 }
 
 ACCEPT_UNDEFINED = frozenset({"defined", "undefined"})
 """Tests that are asked even about what is undefined."""
+
+FLEETING = frozenset(_OF_FILES)
+"""Tests that look at the controller's files: what they say holds for one rendering."""

@@ -19,6 +19,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
 ACCEPT_UNDEFINED = frozenset({"default", "d", "mandatory", "type_debug", "ternary"})
 """Filters that are called even when an argument is undefined; any other then gives that undefined value."""
 
+FLEETING = frozenset({"fileglob", "random", "realpath", "shuffle", "strftime"})
+"""Filters that look at the clock or at files, or choose by chance: what they give holds for one rendering."""
+
 REFUSED = {
     "json_query": "use selectattr, map(attribute=...) or a loop",
     "password_hash": "hash the password beforehand, and keep the hash in a variable",
