@@ -155,6 +155,8 @@ def _describe_one(annotation: Annotation) -> str:
         return "a list"
     if get_origin(annotation) in (dict, Mapping):
         return "a mapping"
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        return "a mapping with " + ", ".join(annotation.__struct_fields__)
     return "any value"
 
 

@@ -38,6 +38,10 @@ def verdict(answer: bytes, **arguments: object) -> str | None:
         {"min_version": "535.104.05"},
         {"version": "535.104.05"},
         {"version": "535"},
+        {"version": ">=535,<560"},
+        {"version": "==535.104.05, !=535.104.06"},
+        {"cuda": "12.2"},
+        {"health": {"fail": "warning"}},
         {"count": 8},
         {"model": "A100"},
         {"min_version": "450", "version": "535.104.05", "count": 8, "model": "a100 sxm4", "required": True},
@@ -67,6 +71,22 @@ def test_a_host_as_wanted_passes(arguments):
             EIGHT,
             {"version": "550.54.15"},
             "driver 535.104.05 is not the wanted 550.54.15; install 550.54.15 and reboot",
+        ),
+        (
+            EIGHT,
+            {"version": ">=535,<535.104"},
+            "driver 535.104.05 is not the wanted >=535,<535.104; install >=535,<535.104 and reboot",
+        ),
+        (
+            EIGHT,
+            {"cuda": "12.4"},
+            "driver 535.104.05 supports CUDA 12.2, CUDA 12.4 is wanted; upgrade it to 550.54.14 or newer and reboot",
+        ),
+        (EIGHT, {"flavour": "open"}, "whether the open kernel module runs is not told; see /proc/driver/nvidia"),
+        (
+            b"nvrm NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat\n" + EIGHT,
+            {"flavour": "open"},
+            "the proprietary kernel module runs, the open one is wanted; install nvidia-open and reboot",
         ),
         (EIGHT, {"count": 10}, "8 of 10 GPUs are there; look for 'Xid 79'"),
         (EIGHT, {"count": 4}, "8 GPUs are there, the task says 4; correct 'count'"),
@@ -145,7 +165,14 @@ def test_equal_tasks_ask_once():
     ("arguments", "wrong"),
     [
         ({"min_version": 535.1}, 'write it in quotes, min_version: "535.1"'),
-        ({"version": "latest"}, "Expected `str` matching regex"),
+        ({"min_version": "latest"}, "Expected `str` matching regex"),
+        ({"version": "latest"}, "'latest' is neither a version"),
+        ({"version": ">=535,<"}, "'<' is neither a version"),
+        ({"cuda": 12.4}, 'write it in quotes, cuda: "12.4"'),
+        ({"flavour": "nouveau"}, "Invalid enum value 'nouveau'"),
+        ({"health": {"fail": "always"}}, "Invalid enum value 'always'"),
+        ({"health": {"ignore": ["heat"]}}, "'heat' is no code of a problem"),
+        ({"health": {"severity": {"slowdown": "bad"}}}, "Invalid enum value 'bad'"),
         ({"count": 0}, ">= 1"),
         ({"modle": "A100"}, "modle"),
     ],
@@ -157,3 +184,64 @@ def test_bad_arguments_are_refused(arguments, wrong):
 
 def test_a_branch_may_be_a_whole_number():
     assert verdict(EIGHT, version=535) is None
+
+
+SICK = b"smi 0\n" + healthy(Card(ecc_uncorrected=2), Card(bus="00000000:86:00.0", ecc_uncorrected=2))
+WAITING = b"smi 0\n" + healthy(Card(remapping="Yes"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "health", "line"),
+    [
+        (SICK, {}, "GPUs 0, 1: has had 2 uncorrected ECC errors since its driver was loaded; drain it and reset it"),
+        (SICK, {"fail": "never"}, None),
+        (SICK, {"ignore": ["ecc-uncorrected"]}, None),
+        (SICK, {"severity": {"ecc-uncorrected": "warning"}}, None),
+        (WAITING, {}, None),
+        (WAITING, {"fail": "warning"}, "GPU 0 has memory rows to remap at its next reset"),
+        (WAITING, {"severity": {"remapping-pending": "error"}}, "GPU 0 has memory rows to remap at its next reset"),
+    ],
+)
+def test_health_fails_as_its_rules_say(answer, health, line):
+    said = verdict(answer, health=health)
+    print(said)
+    assert said is None if line is None else str(said).startswith(line)
+
+
+def test_health_fails_nothing_that_did_not_ask_for_it():
+    assert verdict(SICK) is None
+
+
+XID = b"btime 1700000000\nkernel [1.0] NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.\nsmi 0\n" + healthy(
+    Card()
+)
+
+
+def test_xids_are_one_kind_and_each_its_own():
+    assert str(verdict(XID, health={})).startswith("GPU 0 Xid 79: the GPU has fallen off the bus")
+    assert verdict(XID, health={"ignore": ["xid-79"]}) is None
+    assert verdict(XID, health={"ignore": ["xid-N"]}) is None
+    assert verdict(XID, health={"ignore": ["xid-48"]}) is not None
+
+
+def test_what_ails_is_told_key_by_key_and_to_register():
+    module = GpuDriver.from_arguments({"health": {"severity": {"ecc-uncorrected": "warning"}, "fail": "warning"}})
+    found = module.observe().parse(Completed(0, SICK))
+    differences = {each.key: (each.wanted, each.found) for each in compare(module.desired(found), found).differences}
+    text = "has had 2 uncorrected ECC errors since its driver was loaded"
+    assert differences == {
+        "problems.GPU 0.ecc-uncorrected": (None, text),
+        "problems.GPU 1.ecc-uncorrected": (None, text),
+    }
+    registered = module.returns(found)
+    assert registered["health"] == [f"GPU 0 {text}", f"GPU 1 {text}"]
+    problems = registered["problems"]
+    assert isinstance(problems, list)
+    assert [(each["code"], each["severity"], each["gpu"]) for each in problems] == [
+        ("ecc-uncorrected", "warning", 0),
+        ("ecc-uncorrected", "warning", 1),
+    ]
+
+
+def test_dcgm_is_another_question():
+    assert GpuDriver.from_arguments({"dcgm": True}).observe() != GpuDriver.from_arguments({}).observe()
