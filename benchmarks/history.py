@@ -26,7 +26,8 @@ from fleetenv.errors import Location
 from fleetenv.events import Status, TaskRef
 from fleetenv.history.database import open_database
 from fleetenv.history.model import Errand, HostRun, Kind, Origin, Standing, StoredDifference, StoredResult
-from fleetenv.history.record import HostOutcome, RunOutcome, enter_run, finish_run
+from fleetenv.history.outcome import HostOutcome, RunOutcome
+from fleetenv.history.record import enter_run, finish_run
 from fleetenv.history.store import History, open_history
 from fleetenv.severity import Severity
 

@@ -24,7 +24,7 @@ from fleetenv.cli.recording import add_history_arguments, recorder
 from fleetenv.engine import Fleet
 from fleetenv.engine.lookahead import linear
 from fleetenv.events import Sink
-from fleetenv.history.model import Kind
+from fleetenv.history.errand import Kind
 from fleetenv.playbook.model import Task
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fleetenv.cli.inquiring import table_console
 from fleetenv.cli.recording import add_history_file, history_file
-from fleetenv.history.model import Kind
+from fleetenv.history.errand import Kind
 
 if TYPE_CHECKING:
     from fleetenv.history.store import History

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fleetenv import __version__
-from fleetenv.history.model import Errand, Kind, Origin
+from fleetenv.history.errand import Errand, Kind, Origin
 from fleetenv.history.place import default_file
 from fleetenv.history.recorder import Recorder
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from fleetenv.events import Status
-from fleetenv.history.model import Standing, StoredResult
+from fleetenv.history.outcome import Standing, StoredResult
 
 _WORST = (Status.FAILED, Status.RESCUED, Status.IGNORED, Status.CHANGED, Status.OK, Status.SKIPPED)
 

@@ -1,30 +1,41 @@
-"""Runs and what came of them, as plain data. Texts may come from hosts: escape them wherever they are shown."""
+"""Runs and what came of them, as they are read. Texts may come from hosts: escape them wherever they are shown.
+
+What is written when a run starts, and when it ends, is in `errand` and `outcome`.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
 from fleetenv.drift.finding import Finding
 from fleetenv.drift.snapshot import Change, Plain, Snapshot
 from fleetenv.events import Status, TaskRef
+from fleetenv.history.errand import Errand, Kind, Origin
+from fleetenv.history.outcome import HostRun, Standing, StoredDifference, StoredResult
 
-if TYPE_CHECKING:
-    _Stored: TypeAlias = Plain
-else:
-    _Stored = Any  # msgspec decodes no recursive types
-
-
-class Kind(StrEnum):
-    """What a run was for."""
-
-    APPLY = "apply"
-    CHECK = "check"  # apply --check
-    DRIFT = "drift"
-    PLAN = "plan"
+__all__ = [
+    "DatedChange",
+    "Errand",
+    "HostChanges",
+    "HostRun",
+    "HostSnapshot",
+    "Kind",
+    "Origin",
+    "Run",
+    "RunFinding",
+    "RunPoint",
+    "RunState",
+    "Standing",
+    "StoredDifference",
+    "StoredResult",
+    "Streak",
+    "Tally",
+    "TaskResult",
+    "ValuePoint",
+]
 
 
 class RunState(StrEnum):
@@ -35,48 +46,6 @@ class RunState(StrEnum):
     RUNNING = "running"  # its process lives on this machine
     DIED = "died"  # its process on this machine is gone and never said how it ended
     UNFINISHED = "unfinished"  # entered from another machine: it runs, or it died
-
-
-class Standing(StrEnum):
-    """How one host fared in one run. The worst comes first."""
-
-    LOST = "lost"  # could not be reached, or not to the end
-    FAILED = "failed"
-    CHANGED = "changed"  # in check mode and drift: would be changed
-    SAME = "same"
-
-
-class Origin(Struct, frozen=True):
-    """A file of the user's, and the git commit that was checked out around it; `dirty`: with changes on top.
-
-    `path` is as the user wrote it. `place` is the same in every clone: `REPOSITORY/playbooks/site.yml`
-    where it is in git, else the absolute path.
-    """
-
-    path: str
-    place: str = ""
-    commit: str | None = None  # None: not in a git repository
-    dirty: bool | None = None  # None: not known
-
-
-class Errand(Struct, frozen=True, kw_only=True):
-    """What is known of a run before it starts."""
-
-    kind: Kind
-    playbook: Origin
-    inventory: tuple[Origin, ...] = ()
-    command: tuple[str, ...] = ()  # the words of the command line, the values of `-e` left out
-    limit: str | None = None
-    tags: tuple[str, ...] = ()  # empty: all
-    skip_tags: tuple[str, ...] = ()
-    user: str = ""
-    controller: str = ""  # host name of the machine that it ran on
-    version: str = ""  # fleetenv's
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether no task was left out by tags, so that a finding that it does not have is gone."""
-        return not self.tags and not self.skip_tags
 
 
 class Tally(Struct, frozen=True):
@@ -109,46 +78,6 @@ class Run(Struct, frozen=True, kw_only=True):
     exit_status: int | None
     tally: Tally
     warnings: tuple[str, ...] = ()  # what was said to be allowed, and should be otherwise
-
-
-class HostRun(Struct, frozen=True, kw_only=True):
-    """One host in one run, with the counts of apply's recap: `ok` includes changed ones, a loop is one task."""
-
-    run: int
-    host: str
-    standing: Standing
-    ok: int = 0
-    changed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    rescued: int = 0
-    ignored: int = 0
-    lost: str | None = None  # why it could not be reached, or not to the end
-    seconds: float = 0.0
-    groups: tuple[str, ...] = ()  # of the inventory, at that time
-    errors: int = 0
-    warnings: int = 0
-    notes: int = 0
-    has_snapshot: bool = False
-
-
-class StoredDifference(Struct, frozen=True):
-    """One thing that was not as wanted; None: it was not there. A file's content is `{"sha256": ...}`."""
-
-    key: str
-    wanted: _Stored
-    found: _Stored
-
-
-class StoredResult(Struct, frozen=True, array_like=True):
-    """A task's result as it is kept; `task` is its place in the visit's tasks."""
-
-    task: int
-    status: Status
-    item: str | None
-    msg: str
-    differences: tuple[StoredDifference, ...]
-    simulated: bool
 
 
 class TaskResult(Struct, frozen=True, kw_only=True):

@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
 
-from fleetenv.drift.finding import Against, Finding
-from fleetenv.drift.snapshot import Snapshot
-from fleetenv.events import TaskRef
 from fleetenv.history.blobs import Blobs
 from fleetenv.history.database import HistoryError, transaction
-from fleetenv.history.model import Errand, HostRun, Kind, Standing, StoredResult
+from fleetenv.history.errand import Errand, Kind
+from fleetenv.history.outcome import HostOutcome, RunOutcome, Standing
+from fleetenv.history.parts import put_snapshot
 from fleetenv.history.process import this_process
-from fleetenv.history.snapshots import put_snapshot
 from fleetenv.history.storable import encoded, storable_text
 from fleetenv.severity import Severity
 
 if TYPE_CHECKING:
     import sqlite3
-
-
-class HostOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a run on one host. `findings` None: none were looked for."""
-
-    visit: HostRun
-    tasks: tuple[TaskRef, ...] = ()
-    results: tuple[StoredResult, ...] = ()
-    findings: Sequence[Finding] | None = None
-    snapshot: Snapshot | None = None
-
-
-class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a run."""
-
-    finished: datetime
-    seconds: float
-    exit_status: int
-    hosts: Sequence[HostOutcome]
-    interrupted: bool = False
-    warnings: Sequence[str] = ()
 
 
 def enter_run(connection: sqlite3.Connection, errand: Errand, started: datetime) -> int:
@@ -110,8 +85,9 @@ class _Writer:
         row = connection.execute("SELECT started, playbook, errand FROM run WHERE id = ?", (run,)).fetchone()
         if row is None:
             raise HistoryError(f"run {run} was pruned before it ended")
-        self._started, self._playbook, errand = row
-        self._errand = msgspec.json.decode(errand, type=Errand)
+        self._started, self._playbook, written = row
+        errand = msgspec.json.decode(written, type=Errand)
+        self._is_whole = errand.kind is Kind.DRIFT and errand.is_whole
         self._blobs = Blobs(connection)
 
     def put(self, outcome: HostOutcome) -> None:
@@ -124,11 +100,14 @@ class _Writer:
             snapshot = put_snapshot(self._connection, self._blobs, outcome.snapshot)
         findings, counts = None, Counter[Severity]()
         if outcome.findings is not None:
-            kept = [_storable(each) for each in outcome.findings if each.against is not Against.TIME]
+            from fleetenv.history.streaks import Look, follow, kept_findings
+
+            look = Look(self._playbook, self._started, self._is_whole and visit.standing is not Standing.LOST)
+            kept = kept_findings(outcome.findings)
             findings = put(encoded(kept))
             counts.update(each.severity for each in kept if each.waiver is None)
             self.findings.update(counts)
-            self._follow(host, kept, is_complete=visit.standing is not Standing.LOST)
+            follow(self._connection, host, kept, look)
         self._connection.execute(
             f"INSERT INTO visit VALUES ({', '.join('?' * 19)})",
             (
@@ -154,44 +133,8 @@ class _Writer:
             ),
         )
 
-    def _follow(self, host: int, findings: Iterable[Finding], *, is_complete: bool) -> None:
-        """Begin streaks of new findings; end those that a look at everything does not see any more."""
-        connection = self._connection
-        seen = {(each.code, each.subject) for each in findings}
-        known: Mapping[tuple[str, str], tuple[int, str]] = {
-            (code, subject): (number, owner)
-            for number, code, subject, owner in connection.execute(
-                "SELECT id, code, subject, playbook FROM streak WHERE host = ? AND gone IS NULL", (host,)
-            ).fetchall()
-        }
-        connection.executemany(
-            "INSERT INTO streak (host, code, subject, playbook, first_seen) VALUES (?, ?, ?, ?, ?)",
-            [
-                (host, code, subject, self._playbook, self._started)
-                for code, subject in sorted(seen)
-                if (code, subject) not in known
-            ],
-        )
-        if is_complete and self._errand.is_whole and self._errand.kind is Kind.DRIFT:
-            gone = [number for key, (number, owner) in known.items() if key not in seen and owner == self._playbook]
-            connection.executemany(
-                "UPDATE streak SET gone = ? WHERE id = ?", [(self._started, number) for number in gone]
-            )
-
     def _host(self, name: str) -> int:
         name = storable_text(name)
         self._connection.execute("INSERT OR IGNORE INTO host (name) VALUES (?)", (name,))
         (number,) = self._connection.execute("SELECT id FROM host WHERE name = ?", (name,)).fetchone()
         return int(number)
-
-
-def _storable(finding: Finding) -> Finding:
-    """Return a finding as it is kept: what other rows say is left out, so that hosts share what they share."""
-    return replace(
-        finding,
-        host="",
-        first_seen=None,
-        subject=storable_text(finding.subject),
-        text=storable_text(finding.text),
-        advice=storable_text(finding.advice),
-    )

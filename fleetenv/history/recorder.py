@@ -9,16 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
-from fleetenv.drift.finding import Finding
-from fleetenv.drift.snapshot import Snapshot
 from fleetenv.errors import FleetenvError
 from fleetenv.events import (
     Event,
@@ -34,22 +31,26 @@ from fleetenv.events import (
     Warned,
 )
 from fleetenv.history.counting import count, standing
-from fleetenv.history.model import Errand, HostRun, Origin, RunPoint, StoredDifference, StoredResult
+from fleetenv.history.errand import Errand, Origin
+from fleetenv.history.outcome import HostOutcome, HostRun, StoredDifference, StoredResult
 from fleetenv.history.storable import MOST_ENTRIES, storable, storable_text
 
 if TYPE_CHECKING:
-    from fleetenv.history.record import HostOutcome
+    from fleetenv.drift.finding import Finding
+    from fleetenv.drift.snapshot import Snapshot
+    from fleetenv.history.model import RunPoint
     from fleetenv.history.store import History
 
 
-class _Host(Struct):
+class _Host:
     """What is known of one host so far."""
 
-    tasks: dict[TaskRef, int] = field(default_factory=dict)  # with their places
-    results: list[StoredResult] = field(default_factory=list)
-    lost: str | None = None
-    begun: float | None = None
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self.tasks: dict[TaskRef, int] = {}  # with their places
+        self.results: list[StoredResult] = []
+        self.lost: str | None = None
+        self.begun: float | None = None
+        self.seconds = 0.0
 
 
 class Recorder(Sink):
@@ -110,9 +111,7 @@ class Recorder(Sink):
     @property
     def history(self) -> History | None:
         """The open history, for what was seen before; None where it cannot be used, which the user was told."""
-        if self._entering is not None:
-            self._entering.join()
-        if self._history is None and self.run is not None and not self._failed:
+        if self._history is None and self._is_entered() and not self._failed:
             with self._tolerant():
                 from fleetenv.history.store import open_history
 
@@ -158,11 +157,14 @@ class Recorder(Sink):
             snapshots: of the hosts that were looked at, by name.
             findings: all of them; None: the run looked for none. Those against time follow from snapshots: not kept.
         """
-        history = self.history
-        if history is None or self.run is None:
+        if self._history is not None:
+            self._history.close()
+        if not self._is_entered() or self.run is None:
             return
         with self._tolerant():
-            from fleetenv.history.record import RunOutcome, finish_run
+            from fleetenv.history.database import open_database
+            from fleetenv.history.outcome import RunOutcome
+            from fleetenv.history.record import finish_run
 
             outcome = RunOutcome(
                 finished=datetime.now().astimezone(),
@@ -172,8 +174,14 @@ class Recorder(Sink):
                 interrupted=self._interrupted,
                 warnings=self._warnings,
             )
-            finish_run(history.connection, self.run, outcome)
-        history.close()
+            with closing(open_database(self._file)) as connection:
+                finish_run(connection, self.run, outcome)
+
+    def _is_entered(self) -> bool:
+        """Wait until the run is entered, which takes milliseconds; false when it could not be."""
+        if self._entering is not None:
+            self._entering.join()
+        return self.run is not None
 
     def _enter(self) -> None:
         """Run by the thread: open the file, look up the revisions, enter the run."""
@@ -190,11 +198,8 @@ class Recorder(Sink):
                 playbook=known[self._errand.playbook.path],
                 inventory=tuple(known[each.path] for each in self._errand.inventory),
             )
-            connection = open_database(self._file)
-            try:
+            with closing(open_database(self._file)) as connection:
                 self.run = enter_run(connection, self._errand, self.started)
-            finally:
-                connection.close()
 
     @contextmanager
     def _tolerant(self) -> Iterator[None]:
@@ -238,8 +243,6 @@ class Recorder(Sink):
             host.lost = event.msg
 
     def _outcomes(self, snapshots: Mapping[str, Snapshot], findings: Sequence[Finding] | None) -> Sequence[HostOutcome]:
-        from fleetenv.history.record import HostOutcome
-
         found: dict[str, list[Finding]] = {}
         for each in findings or ():
             found.setdefault(each.host, []).append(each)

@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from fleetenv.history.model import Origin
+from fleetenv.history.errand import Origin
 
 _SECONDS = 5.0  # of patience with `git status`: it goes over a whole repository, maybe on NFS
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # sha1 or sha256

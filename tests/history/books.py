@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from fleetenv.drift.finding import Against, Finding
 from fleetenv.history.database import open_database
 from fleetenv.history.model import Errand, HostRun, Kind, Origin, Standing
-from fleetenv.history.record import HostOutcome, RunOutcome, enter_run, finish_run
+from fleetenv.history.outcome import HostOutcome, RunOutcome
+from fleetenv.history.record import enter_run, finish_run
 from fleetenv.history.store import History
 from fleetenv.severity import Severity
 

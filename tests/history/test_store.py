@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from fleetenv.history.blobs import Blobs
 from fleetenv.history.database import open_database, transaction
 from fleetenv.history.model import Kind
-from fleetenv.history.snapshots import Snapshots, put_snapshot
+from fleetenv.history.parts import put_snapshot
+from fleetenv.history.snapshots import Snapshots
 from fleetenv.severity import Severity
 from tests.history.books import BEGUN
 
