@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import argparse
 
-from fleetenv.cli.inquiring import add_inquiry_arguments, environment_name, exit_status, inquire, table_console
+from fleetenv.cli.inquiring import add_inquiry_arguments, environment_name, exit_status, inquire
 from fleetenv.cli.options import seconds
+from fleetenv.cli.tables import table_console
 from fleetenv.conda.inquiry import CLEANING
 from fleetenv.conda.whoami import whoami
 

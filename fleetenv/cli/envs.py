@@ -17,7 +17,8 @@ import argparse
 import sys
 import time
 
-from fleetenv.cli.inquiring import add_inquiry_arguments, exit_status, inquire, table_console
+from fleetenv.cli.inquiring import add_inquiry_arguments, exit_status, inquire
+from fleetenv.cli.tables import table_console
 from fleetenv.conda.inquiry import LISTING
 
 

@@ -12,12 +12,14 @@ Exit status: 0, or 1 bad input.
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import sys
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from fleetenv.cli.inquiring import table_console
 from fleetenv.cli.recording import add_history_file, history_file
+from fleetenv.cli.tables import table_console
+from fleetenv.errors import InputError, nearest
 from fleetenv.history.errand import Kind
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--inventory",
         action="append",
         metavar="SOURCE",
-        help="the inventory that PATTERN is of (else: host names)",
+        help="the inventory that PATTERN is of (else: names, perhaps with *)",
     )
     parser.add_argument(
         "--limit", type=_limit, default=_LIMIT, metavar="N", help=f"at most so many (default: {_LIMIT})"
@@ -61,7 +63,9 @@ def run(options: argparse.Namespace) -> int:
             print(_prune(history, options.prune))
             return 0
         since = history.runs.since(options.since) if options.since else None
-        runs = history.runs.find(hosts=_hosts(options), kind=options.kind, since=since, limit=options.limit)
+        runs = history.runs.find(
+            hosts=_hosts(options, history.runs.known_hosts()), kind=options.kind, since=since, limit=options.limit
+        )
     if options.json:
         sys.stdout.write(runs_json(runs))
     else:
@@ -98,13 +102,23 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _hosts(options: argparse.Namespace) -> list[str] | None:
-    """Return the hosts that PATTERN names: of the inventory, else the names themselves."""
+def _hosts(options: argparse.Namespace, known: list[str]) -> list[str] | None:
+    """Return the hosts that PATTERN names: of the inventory, else of those that the history knows.
+
+    Raises:
+        InputError: it names none.
+    """
     pattern: str | None = options.pattern
     if pattern is None:
         return None
     if options.inventory is None:
-        return pattern.split(",")
-    from fleetenv.cli.options import read_inventory
+        found = [name for term in pattern.split(",") for name in fnmatch.filter(known, term)]
+        hint = nearest(pattern, known) or "groups are of an inventory: -i names it"
+    else:
+        from fleetenv.cli.options import read_inventory
 
-    return [host.name for host in read_inventory(options).select(pattern)]
+        found = [host.name for host in read_inventory(options).select(pattern)]
+        hint = "'fleetenv inventory --graph' shows them all"
+    if not found:
+        raise InputError(f"no host matches '{pattern}'", hint=hint)
+    return found

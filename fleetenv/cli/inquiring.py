@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,14 +16,13 @@ from fleetenv.shell import Connect, Connection, Settings, visit
 from fleetenv.source import Value
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    pass
 
 T = TypeVar("T")
 
 DEFAULT_PREFIX = "/opt/miniconda3"
 EXIT_FAILED = 2
 EXIT_UNREACHABLE = 4
-_PIPE_WIDTH = 200
 _PREFIX = re.compile(r"/[^\0\n]*[^\0\n/]")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -72,13 +70,6 @@ def exit_status(answers: Mapping[str, T | HostError], bad: Callable[[T], bool] =
         elif isinstance(answer, HostError) or bad(answer):
             status |= EXIT_FAILED
     return status
-
-
-def table_console() -> Console:
-    """Return what tables are printed with: as wide as the terminal; in a pipe so wide that no name is folded."""
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
 
 
 def environment_name(text: str) -> str:

@@ -16,8 +16,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from fleetenv.cli.inquiring import table_console
 from fleetenv.cli.recording import add_history_file, history_file
+from fleetenv.cli.tables import table_console
 from fleetenv.errors import InputError, nearest
 
 if TYPE_CHECKING:

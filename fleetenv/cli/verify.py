@@ -17,7 +17,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fleetenv.cli.inquiring import add_inquiry_arguments, environment_name, exit_status, inquire, table_console
+from fleetenv.cli.inquiring import add_inquiry_arguments, environment_name, exit_status, inquire
+from fleetenv.cli.tables import table_console
 from fleetenv.conda.inquiry import VERIFICATION
 
 

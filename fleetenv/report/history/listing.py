@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 
 from rich.console import Console
 from rich.text import Text
@@ -11,6 +12,7 @@ from fleetenv.history.model import Kind, Run, RunState
 from fleetenv.report.tables import cells, plain_table, print_parts
 from fleetenv.report.text import counted, duration
 
+_WIDE = 110  # columns
 _LOOKS = frozenset({Kind.CHECK, Kind.DRIFT, Kind.PLAN})
 _STATES = {
     RunState.RUNNING: ("running", "cyan"),
@@ -20,14 +22,15 @@ _STATES = {
 
 
 def print_runs(runs: Sequence[Run], console: Console) -> None:
-    """Print a table of runs; narrow terminals do not get everything."""
-    wide = console.width >= 110
-    columns = ["RUN", "STARTED", "KIND", "PLAYBOOK", "HOSTS", "OUTCOME", "TOOK", *(["BY"] if wide else [])]
-    table = plain_table(columns, narrow=("RUN", "STARTED", "KIND", "TOOK"), right=("RUN", "HOSTS"))
+    """Print a table of runs; where the terminal is narrow only of what matters most, so that each has a line."""
+    wide = console.width >= _WIDE
+    columns = ["RUN", "STARTED", "KIND", "PLAYBOOK", "HOSTS", "OUTCOME", *(["TOOK", "BY"] if wide else [])]
+    table = plain_table(columns, narrow=("RUN", "STARTED", "KIND", "TOOK"), right=("RUN", "HOSTS", "TOOK"))
     for run in runs:
-        start = [str(run.number), f"{run.started:%Y-%m-%d %H:%M}", str(run.errand.kind), run.errand.playbook.place]
-        end = [took(run), *([by(run)] if wide else [])]
-        table.add_row(*cells(*start, str(run.tally.hosts) if run.finished else "-"), outcome(run), *cells(*end))
+        playbook = run.errand.playbook.place if wide else PurePosixPath(run.errand.playbook.place).name
+        hosts = str(run.tally.hosts) if run.finished else "-"
+        start = (str(run.number), f"{run.started:%Y-%m-%d %H:%M}", str(run.errand.kind), playbook, hosts)
+        table.add_row(*cells(*start), outcome(run), *cells(*((took(run), by(run)) if wide else ())))
     print_parts(console, [table] if runs else [Text("no such run was recorded")])
 
 
@@ -36,7 +39,7 @@ def outcome(run: Run) -> Text:
     if run.state in _STATES:
         return Text(*_STATES[run.state])
     tally = run.tally
-    text = Text(", ".join(_parts(run)) or ("nothing to do" if tally.hosts else "no hosts"))
+    text = Text(", ".join(_parts(run)) or "no hosts")
     bad = tally.lost or tally.failed or tally.errors
     text.style = "red" if bad else "yellow" if tally.changed or tally.warnings else "green"
     return text
@@ -52,8 +55,8 @@ def _parts(run: Run) -> Iterator[str]:
         yield f"{tally.failed} failed"
     if tally.changed:
         yield f"{tally.changed} {'differ' if run.errand.kind in _LOOKS else 'changed'}"
-    if tally.same:
-        yield f"{tally.same} {'as wanted' if run.errand.kind in _LOOKS else 'unchanged'}"
+    if tally.same == tally.hosts != 0:
+        yield "all as wanted" if run.errand.kind in _LOOKS else "nothing to change"
     if run.errand.kind is Kind.DRIFT and tally.findings:
         yield counted(tally.findings, "finding")
 
