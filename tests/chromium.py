@@ -1,4 +1,4 @@
-"""A real, headless Chromium, driven over the DevTools protocol on a pipe: pages as users see them, keys as they press them.
+"""A real, headless Chromium, driven over the DevTools protocol on a pipe: pages as users see them, keys as they press.
 
 https://chromedevtools.github.io/devtools-protocol/. Nothing but Chromium and the standard library is needed.
 """
@@ -86,6 +86,7 @@ class Browser:
         page = Page(self, target, session)
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.call(f"{domain}.enable")
+        page.call("Page.bringToFront")  # keys and clicks go to the tab in front
         page.resize(width, height)
         page.media(dark=dark)
         page.open(url)
@@ -146,10 +147,9 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click into the middle of the first element that a CSS selector finds."""
-        box = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}});"
-            " const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
-        )
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.run(f"{found}.scrollIntoView({{block: 'nearest'}})")
+        box = self.run(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({found}.getBoundingClientRect())")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 

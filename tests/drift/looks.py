@@ -7,12 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
 
+from fleetenv.drift.assessment import assessed
 from fleetenv.drift.finding import Against, Finding, Waiver
-from fleetenv.drift.report import DriftReport
+from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Verdict
 from fleetenv.drift.survey import drift_report
+from fleetenv.history.model import Kind, RunPoint, Tally
 from fleetenv.severity import Severity
+from fleetenv.state import Difference
 
-from .fleets import HOSTILE, four_hosts, many_hosts, run
+from .fleets import HOSTILE, four_hosts, many_hosts, run, task
 
 NOW = datetime(2026, 5, 21, 8, 0, tzinfo=UTC)
 WAIVER = Waiver(reason="RMA 4711 is under way", until=date(2026, 6, 30))
@@ -86,3 +89,31 @@ def hostile_findings(texts: Iterable[str] = (HOSTILE,)) -> DriftReport:
         for place, (against, severity) in enumerate(kinds)
     ]  # fmt: skip
     return with_findings(report, *found)
+
+
+def large_fleet(hosts: int, tasks: int) -> DriftReport:
+    """Every host has a finding, and every 20th cell differs in one of three ways."""
+    items = tuple(Item(number, task(f"Task {number} of a long play", "copy", 10 + number)) for number in range(tasks))
+    drifted = [Cell(Verdict.DRIFT, (Difference("mode", "0644", f"060{way}"),)) for way in range(3)]
+    same, skipped = Cell(Verdict.SAME), Cell(Verdict.SKIPPED)
+
+    def cell(host: int, number: int) -> Cell:
+        place = host * 7 + number * 11
+        return drifted[place % 3] if place % 20 == 0 else skipped if place % 17 == 0 else same
+
+    rows = tuple(
+        HostReport(
+            f"gpu{host:03}", {number: cell(host, number) for number in range(tasks)}, groups=(f"rack{host % 5}",)
+        )
+        for host in range(1, hosts + 1)
+    )
+    return assessed(DriftReport("playbooks/site.yml", items, rows, taken=NOW))
+
+
+def earlier_looks(count: int) -> list[RunPoint]:
+    """One a day before NOW, with ever fewer findings."""
+    return [
+        RunPoint(day, Kind.DRIFT, NOW - timedelta(days=count - day),
+                 Tally(hosts=4, lost=day % 2, changed=2, same=2, errors=1, warnings=count - day))
+        for day in range(count)
+    ]  # fmt: skip

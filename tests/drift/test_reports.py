@@ -24,6 +24,7 @@ from fleetenv.report.hosts import fold_hosts
 from fleetenv.state import Content, Difference
 
 from .fleets import CONDARC, driver, four_hosts, healthy, hostile, many_hosts, run
+from .looks import large_fleet
 
 FOUR = drift_report(four_hosts())
 MANY = drift_report(many_hosts(400))
@@ -193,17 +194,23 @@ def test_every_link_of_the_page_leads_somewhere(report):
     assert {str(each["href"])[1:] for _, each in page.tags if "href" in each} <= set(places)
 
 
-def test_every_verdict_of_the_matrix_has_a_symbol_beside_its_colour():
+def test_every_mark_of_the_matrix_has_a_symbol_beside_its_colour():
     page = drift_html(FOUR)
-    matrix = page[page.index('<table id="matrix">') : page.index("</table>")]
-    cells = re.findall(r'<td class="(\w+)">(.*?)</td>', matrix)
+    matrix = page[page.index('<table id="matrix"') : page.index("</table>")]
+    cells = re.findall(r'<td class="(\w+)"[^>]*>(.*?)</td>', matrix)
     assert [kind for kind, _ in cells if kind != "rest"] == [
         *("same", "same", "same"),
-        *("same", "drift", "same"),
-        *("failed", "same", "drift"),
+        *("same", "warning", "same"),
+        *("error", "same", "warning"),
     ]
-    symbols = {"same": "✓", "drift": "≠", "failed": "✗"}
-    assert all(symbols[kind] in inner for kind, inner in cells if kind != "rest")
+    symbols = {"same": "✓", "warning": "≠", "error": "✗"}
+    assert all(symbols[kind] == inner for kind, inner in cells if kind != "rest")
+
+
+def test_the_page_of_500_hosts_and_60_tasks_is_small():
+    page = drift_html(large_fleet(500, 60))
+    assert len(page) < 2_500_000
+    assert page.count("<tr ") == 500
 
 
 def test_the_page_shows_what_differs():

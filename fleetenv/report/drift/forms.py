@@ -52,7 +52,7 @@ def rendered(report: DriftReport, form: Form, earlier: Sequence[RunPoint] = ()) 
         case Form.HTML:
             from fleetenv.report.drift.html import drift_html
 
-            return drift_html(report)
+            return drift_html(report, earlier)
         case Form.MARKDOWN:
             from fleetenv.report.drift.markdown import drift_markdown
 

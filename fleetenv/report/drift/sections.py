@@ -25,6 +25,11 @@ class Shared(Struct, frozen=True):
         return self.findings[0]
 
     @property
+    def is_told_by_values(self) -> bool:
+        """Whether the cell's differences tell all that the finding's text says."""
+        return self.cell is not None and bool(self.cell.essential) and not self.cell.msg
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """Who has it."""
         return tuple(each.host for each in self.findings)

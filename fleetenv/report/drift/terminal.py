@@ -122,8 +122,8 @@ class _Printer:
             title = Text(f"{self._symbol(_SYMBOLS[finding.severity])} ", style)
             title.append(words.subject(finding)).append(" (simulated)" if finding.simulated else "", "magenta")
             self._say(title.append(self._where(shared), "dim"), 2)
-        text = Text(clipped(words.text(finding), _MAX_TEXT), style)
-        if shared.cell is None or shared.cell.msg or not shared.cell.essential:
+        if not shared.is_told_by_values:
+            text = Text(clipped(words.text(finding), _MAX_TEXT), style)
             self._say(text, 2 if finding.against is Against.REACH else 4)
         if shared.cell is not None:
             self._differences(shared.cell)

@@ -87,6 +87,14 @@ def since(findings: Sequence[Finding], report: DriftReport) -> str:
     return f"since {first:%Y-%m-%d} ({counted(days, 'day')})" if days else f"since {first:%H:%M}"
 
 
+def since_each(findings: Sequence[Finding], report: DriftReport) -> list[tuple[str, list[str]]]:
+    """Return since when it has been so, with the hosts of each time: the oldest first."""
+    groups: dict[str, list[str]] = {}
+    for each in sorted(findings, key=lambda each: each.first_seen.timestamp() if each.first_seen else 0):
+        groups.setdefault(since([each], report), []).append(each.host)
+    return list(groups.items())
+
+
 def hosts(names: Sequence[str], most: int) -> str:
     """Return folded names, at most so many characters of them; the last one shown is whole."""
     folded = visible_line(fold_hosts(names))
