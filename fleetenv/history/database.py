@@ -22,22 +22,35 @@ class HistoryError(InputError):
     """The history cannot be opened, read or written: which file, why, and what would help."""
 
 
-def open_database(file: Path) -> sqlite3.Connection:
+def open_database(file: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open a history, for one thread; an empty one is made where there is none.
 
+    Args:
+        file: where it is.
+        read_only: nothing is made, migrated or written, and threads may take turns with the connection.
+
     Raises:
-        HistoryError: it is damaged, of a newer fleetenv, no history, or cannot be opened or made.
+        HistoryError: it is damaged, of a newer fleetenv, no history, or cannot be opened or made; read only: it is of
+            an older fleetenv.
     """
     with explained(file):
-        _make(file)
-        mode = "rw" if os.access(file, os.W_OK) else "ro"
+        if not read_only:
+            _make(file)
+        mode = "rw" if os.access(file, os.W_OK) and not read_only else "ro"
         connection = sqlite3.connect(
-            f"file:{quote(str(file.absolute()))}?mode={mode}", uri=True, timeout=_WAIT, isolation_level=None
+            f"file:{quote(str(file.absolute()))}?mode={mode}",
+            uri=True,
+            timeout=_WAIT,
+            isolation_level=None,
+            check_same_thread=not read_only,
         )
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA trusted_schema = OFF")  # nothing in the file is code to run
-            _migrate(connection, file)
+            if read_only:
+                _refuse_older(connection, file)
+            else:
+                _migrate(connection, file)
         except BaseException:
             connection.close()
             raise
@@ -95,6 +108,15 @@ def _migrate(connection: sqlite3.Connection, file: Path) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
+
+
+def _refuse_older(connection: sqlite3.Connection, file: Path) -> None:
+    version = _version(connection, file)
+    if version < VERSION:
+        raise HistoryError(
+            f"the history {file} is of an older fleetenv (its format is {version}, this one reads {VERSION})",
+            hint="'fleetenv history' brings it up to date",
+        )
 
 
 def _version(connection: sqlite3.Connection, file: Path) -> int:

@@ -162,11 +162,12 @@ class Runs:
         where = "WHERE visit.host = (SELECT id FROM host WHERE name = ?) ORDER BY visit.run DESC LIMIT ? OFFSET ?"
         return self._visits(where, (host, limit, offset))
 
-    def latest(self) -> list[HostRun]:
-        """Return how each host fared in the last run that went to it, by name."""
+    def latest(self, *, looked: bool = False) -> list[HostRun]:
+        """Return how each host fared in the last run that went to it, by name; `looked`: that looked for findings."""
+        condition = "AND findings IS NOT NULL" if looked else ""
         return self._visits(
-            """WHERE (visit.host, visit.run) IN
-            (SELECT id, (SELECT max(run) FROM visit WHERE host = host_.id) FROM host AS host_) ORDER BY host.name""",
+            f"""WHERE (visit.host, visit.run) IN (SELECT id, (SELECT max(run) FROM visit
+            WHERE host = host_.id {condition}) FROM host AS host_) ORDER BY host.name""",
             (),
         )
 

@@ -55,8 +55,12 @@ class History:
         self.connection.close()
 
 
-def open_history(file: Path) -> History:
+def open_history(file: Path, *, read_only: bool = False) -> History:
     """Open a history that exists, to read it.
+
+    Args:
+        file: where it is.
+        read_only: an older one is not migrated, but refused; threads may take turns with the history.
 
     Raises:
         HistoryError: there is none, it is damaged, of a newer fleetenv, or no history.
@@ -65,4 +69,4 @@ def open_history(file: Path) -> History:
         raise HistoryError(
             f"there is no history yet at {file}", hint="'apply' and 'drift' write one; --history names another file"
         )
-    return History(file, open_database(file))
+    return History(file, open_database(file, read_only=read_only))
