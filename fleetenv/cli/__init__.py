@@ -29,6 +29,7 @@ COMMANDS = {
     "inventory": "show the inventory as fleetenv understands it (as ansible-inventory does)",
     "ping": "check that hosts can be reached and logged in to",
     "run": "run one command on many hosts",
+    "serve": "show the history in a browser: fleet, hosts, environments, GPUs, runs, changes",
     "gpu": "show the fleet's GPUs and drivers",
     "envs": "show the fleet's conda environments: generations, sizes, who uses them",
     "rollback": "switch an environment back to an earlier generation",

@@ -1,0 +1,1 @@
+"""`fleetenv serve`: the history as a read-only web dashboard."""

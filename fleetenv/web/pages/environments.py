@@ -1,0 +1,147 @@
+"""Environments over all hosts: which there are, and in which versions each has what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from fleetenv.drift.snapshot import Plain
+from fleetenv.errors import InputError
+from fleetenv.history.store import History
+from fleetenv.web.contents import mapping, packages_of
+from fleetenv.web.fleet import groups_of
+from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
+from fleetenv.web.variants import Row, Variant, rows_of, variants_of
+
+_VARIANTS = 12
+_ROWS = 400
+_NAMES = 200
+
+
+class EnvironmentsQuery(Struct, frozen=True):
+    """Which environments."""
+
+    q: str = ""
+    group: str = ""
+    page: PageNumber = 1
+
+
+class EnvironmentLine(Struct, frozen=True):
+    """One environment: how many hosts have it, in how many variants, and how many have the commonest."""
+
+    name: str
+    hosts: int
+    variants: int
+    commonest: int
+    packages: int  # of the commonest variant
+
+
+class EnvironmentsShown(Struct, frozen=True):
+    """All environments, by name."""
+
+    rows: tuple[EnvironmentLine, ...]
+    part: Slice
+    hosts: int  # that have a snapshot
+    groups: tuple[str, ...]
+
+
+class EnvironmentQuery(Struct, frozen=True):
+    """One environment. `show` `different`: only what is not the same in all variants shown."""
+
+    name: str
+    q: str = ""
+    group: str = ""
+    host: str = ""
+    show: Literal["different", "all"] = "different"
+    page: PageNumber = 1
+
+
+class VariantShown(Struct, frozen=True):
+    """Hosts that have the very same packages, `differs` of them otherwise than the commonest variant."""
+
+    hosts: tuple[str, ...]
+    packages: int
+    differs: int
+
+
+class EnvironmentShown(Struct, frozen=True, kw_only=True):
+    """One environment over all hosts. `missing`: hosts that were looked at and do not have it."""
+
+    name: str
+    variants: tuple[VariantShown, ...]
+    more_variants: int
+    rows: tuple[Row, ...]
+    part: Slice
+    missing: tuple[str, ...]
+    hosts: int
+    groups: tuple[str, ...]
+
+
+def _environments(history: History, query: EnvironmentsQuery) -> EnvironmentsShown:
+    groups = groups_of(history.runs.latest())
+    found: dict[str, dict[str, Mapping[str, Plain]]] = {}
+    hosts = 0
+    for host, each in history.snapshots.latest().items():
+        if query.group and query.group not in groups.get(host, ()):
+            continue
+        hosts += 1
+        for name, environment in mapping(each.snapshot.get("environments")).items():
+            found.setdefault(name, {})[host] = packages_of(environment)
+    words = words_of(query.q)
+    lines = [_line(name, packages) for name, packages in sorted(found.items()) if has_words(words, name)]
+    rows, part = cut(lines, query.page, _NAMES)
+    return EnvironmentsShown(tuple(rows), part, hosts, _names(groups))
+
+
+def _line(name: str, packages: Mapping[str, Mapping[str, Plain]]) -> EnvironmentLine:
+    variants = variants_of(packages)
+    return EnvironmentLine(name, len(packages), len(variants), len(variants[0].hosts), len(variants[0].values))
+
+
+def _environment(history: History, query: EnvironmentQuery) -> EnvironmentShown:
+    groups = groups_of(history.runs.latest())
+    packages: dict[str, Mapping[str, Plain]] = {}
+    missing = []
+    for host, each in history.snapshots.latest().items():
+        if query.group and query.group not in groups.get(host, ()):
+            continue
+        environments = mapping(each.snapshot.get("environments"))
+        if query.name in environments:
+            packages[host] = packages_of(environments[query.name])
+        elif "environments" in each.snapshot:
+            missing.append(host)
+    if not packages and not query.group:
+        raise InputError(f"no host has an environment '{query.name}'")
+    variants = variants_of(packages)
+    shown = [*variants[:1], *(each for each in variants[1:] if not query.host or query.host in each.hosts)][:_VARIANTS]
+    words = words_of(query.q)
+    everything = query.show == "all" or len(shown) == 1
+    lines = [row for row in rows_of(shown) if (everything or row.differs) and has_words(words, row.key)]
+    rows, part = cut(lines, query.page, _ROWS)
+    return EnvironmentShown(
+        name=query.name,
+        variants=tuple(_variant(each, variants[0]) for each in shown),
+        more_variants=len(variants) - len(shown),
+        rows=tuple(rows),
+        part=part,
+        missing=tuple(missing),
+        hosts=len(packages),
+        groups=_names(groups),
+    )
+
+
+def _variant(variant: Variant, commonest: Variant) -> VariantShown:
+    keys = variant.values.keys() | commonest.values.keys()
+    differs = sum(variant.values.get(key) != commonest.values.get(key) for key in keys)
+    return VariantShown(variant.hosts, len(variant.values), differs)
+
+
+def _names(groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted(Counter(group for names in groups.values() for group in names)))
+
+
+ENVIRONMENTS = Page("/environments", "environments", EnvironmentsQuery, _environments)
+ENVIRONMENT = Page("/environments/{name:path}", "environment", EnvironmentQuery, _environment)

@@ -1,0 +1,230 @@
+"""All GPUs of the fleet: drivers, models, health, and error counters over time."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from fleetenv.drift.finding import Finding
+from fleetenv.drift.snapshot import Plain
+from fleetenv.history.store import History
+from fleetenv.web.contents import Device, Gpus, gpus_of
+from fleetenv.web.fleet import Mark, groups_of, mark_of
+from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
+from fleetenv.web.plot import Plot, plot
+from fleetenv.web.render import plain_text
+
+_ROWS = 100
+_PLOTS = 24
+_SNAPSHOTS = 200
+_ABOUT_GPUS = re.compile(r"^gpu-|\bgpu", re.IGNORECASE)
+_COUNTERS = {
+    "uncorrected": "uncorrected ECC errors",
+    "retired_pages": "retired pages",
+    "remapped_rows": "remapped rows",
+}
+_SWITCHED = {True: "on", False: "off"}
+_SETTINGS = {
+    "persistence": "persistence",
+    "ecc": "ECC",
+    "mig": "MIG",
+    "compute_mode": "compute mode",
+    "power_limit_w": "power limit",
+    "vbios": "VBIOS",
+}
+
+
+class GpusQuery(Struct, frozen=True):
+    """Which GPUs. `by` `host`: a row for each host; `gpu`: one for each GPU."""
+
+    q: str = ""
+    group: str = ""
+    driver: str = ""
+    model: str = ""
+    health: Literal["", "trouble", "errors"] = ""
+    by: Literal["host", "gpu"] = "host"
+    page: PageNumber = 1
+
+
+class GpuRow(Struct, frozen=True, kw_only=True):
+    """One host's GPUs, or one GPU of it. `counters` are those that are not 0, summed over the row's GPUs."""
+
+    host: str
+    gpu: str | None
+    models: dict[str, int]
+    memory_mib: Plain
+    driver: str | None
+    cuda: str | None
+    settings: dict[str, str]  # persistence, MIG, ECC, ...: where the row's GPUs differ, all values
+    counters: dict[str, float]
+    mark: Mark
+    problems: tuple[str, ...]
+    simulated: bool
+    run: int
+    taken: datetime
+
+
+class Count(Struct, frozen=True):
+    """How many have a value."""
+
+    value: str
+    count: int
+
+
+class GpusShown(Struct, frozen=True, kw_only=True):
+    """The GPUs that were asked for. `drivers` count hosts and `models` GPUs, of the whole fleet."""
+
+    rows: tuple[GpuRow, ...]
+    part: Slice
+    hosts: int
+    gpus: int
+    drivers: tuple[Count, ...]
+    models: tuple[Count, ...]
+    groups: tuple[str, ...]
+    plots: tuple[Plot, ...]
+
+
+def _gpus(history: History, query: GpusQuery) -> GpusShown:
+    today = date.today()
+    groups = groups_of(history.runs.latest())
+    findings = _findings(history)
+    rows: list[GpuRow] = []
+    drivers: Counter[str] = Counter()
+    models: Counter[str] = Counter()
+    hosts = 0
+    for host, each in history.snapshots.latest().items():
+        if not each.snapshot.get("gpus"):
+            continue
+        gpus = gpus_of(each.snapshot)
+        hosts += 1
+        drivers[_driver(gpus) or "none"] += 1
+        models.update(_model(device) for device in gpus.devices)
+        if query.group and query.group not in groups.get(host, ()):
+            continue
+        parts = [gpus] if query.by == "host" else [Gpus(gpus.host, (device,)) for device in gpus.devices]
+        rows += [
+            _row(host, part, findings.get(host, ()), today, single=query.by == "gpu", run=each.run, taken=each.taken)
+            for part in parts
+        ]
+    chosen = [row for row in rows if _is_chosen(row, query)]
+    shown, part_of_all = cut(chosen, query.page, _ROWS)
+    return GpusShown(
+        rows=tuple(shown),
+        part=part_of_all,
+        hosts=hosts,
+        gpus=models.total(),
+        drivers=_counted(drivers),
+        models=_counted(models),
+        groups=tuple(sorted({group for names in groups.values() for group in names})),
+        plots=tuple(_plots(history, shown)),
+    )
+
+
+def _findings(history: History) -> Mapping[str, Sequence[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for each in history.findings.open():
+        if _ABOUT_GPUS.search(f"{each.finding.subject} {each.finding.code}"):
+            found.setdefault(each.finding.host, []).append(each.finding)
+    return found
+
+
+def _row(
+    host: str, gpus: Gpus, findings: Sequence[Finding], today: date, *, single: bool, run: int, taken: datetime
+) -> GpuRow:
+    name = gpus.devices[0].index if single else None
+    about = [each for each in findings if name is None or each.subject == f"GPU {name}"]
+    marks = [mark_of(each, today) for each in about]
+    return GpuRow(
+        host=host,
+        gpu=name,
+        models=dict(Counter(_model(device) for device in gpus.devices)),
+        memory_mib=next((device.values.get("memory_mib") for device in gpus.devices), None),
+        driver=_driver(gpus),
+        cuda=_text(gpus.host.get("cuda")),
+        settings=_settings(gpus.devices),
+        counters=counters(gpus.devices),
+        mark=min(marks, key=lambda mark: mark.rank, default=Mark.SAME),
+        problems=tuple(
+            f"{each.subject}: {each.text}" for each, mark in zip(about, marks, strict=True) if mark.is_trouble
+        ),
+        simulated=gpus.simulated,
+        run=run,
+        taken=taken,
+    )
+
+
+def _is_chosen(row: GpuRow, query: GpusQuery) -> bool:
+    return (
+        query.driver in ("", row.driver or "none")
+        and (not query.model or query.model in row.models)
+        and (query.health != "trouble" or row.mark.is_trouble)
+        and (query.health != "errors" or bool(row.counters))
+        and has_words(words_of(query.q), row.host, row.driver or "", *row.models, *row.problems)
+    )
+
+
+def counters(devices: Sequence[Device]) -> dict[str, float]:
+    """Return the error counters of some GPUs that are not 0, summed over them."""
+    total: Counter[str] = Counter()
+    for device in devices:
+        for key, name in _COUNTERS.items():
+            value = device.values.get(key)
+            if isinstance(value, int | float) and value:
+                total[name] += int(value)
+    return dict(total)
+
+
+def _plots(history: History, rows: Sequence[GpuRow]) -> list[Plot]:
+    """Draw the error counters of the rows' hosts over time."""
+    made: list[Plot] = []
+    for row in rows:
+        if len(made) >= _PLOTS:
+            break
+        if not row.counters:
+            continue
+        points: dict[str, list[tuple[datetime, float]]] = {name: [] for name in row.counters}
+        for each in history.snapshots.of_host(row.host, limit=_SNAPSHOTS):
+            devices = [d for d in gpus_of(each.snapshot).devices if row.gpu in (None, d.index)]
+            found = counters(devices)
+            for name, series in points.items():
+                series.append((each.taken, found.get(name, 0.0)))
+        title = row.host if row.gpu is None else f"{row.host} GPU {row.gpu}"
+        drawn = (plot(f"{title}: {name}", series, row.taken, steps=True) for name, series in points.items())
+        made += [each for each in drawn if each is not None]
+    return made[:_PLOTS]
+
+
+def _settings(devices: Sequence[Device]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for device in devices:
+        for key, name in _SETTINGS.items():
+            value = device.values.get(key)
+            if value is not None:
+                found.setdefault(name, []).append(
+                    _SWITCHED.get(value, "") if isinstance(value, bool) else plain_text(value)
+                )
+    return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items()}
+
+
+def _driver(gpus: Gpus) -> str | None:
+    return _text(gpus.host.get("driver"))
+
+
+def _model(device: Device) -> str:
+    return _text(device.values.get("model")) or "unknown"
+
+
+def _text(value: Plain) -> str | None:
+    return None if value is None else plain_text(value)
+
+
+def _counted(values: Counter[str]) -> tuple[Count, ...]:
+    return tuple(Count(value, count) for value, count in values.most_common(30))
+
+
+GPUS = Page("/gpus", "gpus", GpusQuery, _gpus)

@@ -1,0 +1,122 @@
+"""One host: what it is, what is on it, what is wrong with it, how it changed, and the runs that went there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from itertools import pairwise
+
+from msgspec import Struct
+
+from fleetenv.drift.finding import Finding
+from fleetenv.drift.snapshot import Change, Plain, changes
+from fleetenv.errors import InputError
+from fleetenv.history.model import HostRun, HostSnapshot, Run, Streak
+from fleetenv.history.store import History
+from fleetenv.web.contents import Gpus, Thing, environments_of, gpus_of, things_of
+from fleetenv.web.fleet import Mark, host_mark, mark_of
+from fleetenv.web.page import Page
+
+_RUNS = 30
+_STEPS = 20
+_CHANGES = 40  # of one step
+_STREAKS = 50
+_SECTIONS = ("facts", "miniconda", "condarc", "virtualenvs", "kernels")
+
+
+class HostQuery(Struct, frozen=True):
+    """Which host."""
+
+    host: str
+
+
+class HostStep(Struct, frozen=True):
+    """What a look found changed since the look before it; `total` changes, of which the first few are here."""
+
+    run: int
+    taken: datetime
+    before: int  # the run that took the snapshot before
+    changes: tuple[Change, ...]
+    total: int
+
+
+class MarkedFinding(Struct, frozen=True):
+    """An open finding and how it counts today."""
+
+    mark: Mark
+    finding: Finding
+
+
+class Visit(Struct, frozen=True):
+    """One run that went there, and how the host fared."""
+
+    run: Run
+    host: HostRun
+
+
+class HostShown(Struct, frozen=True, kw_only=True):
+    """Everything about one host. Sections of its snapshot are empty where no snapshot was ever taken."""
+
+    host: str
+    mark: Mark
+    latest: Visit
+    taken: datetime | None  # when its newest snapshot was
+    snapshot_run: int | None
+    simulated: bool
+    findings: tuple[MarkedFinding, ...]
+    gone: tuple[Streak, ...]
+    sections: dict[str, tuple[Thing, ...]]
+    environments: tuple[Thing, ...]
+    gpus: Gpus
+    steps: tuple[HostStep, ...]
+    runs: tuple[Visit, ...]
+
+
+def _host(history: History, query: HostQuery) -> HostShown:
+    today = date.today()
+    visits = tuple(_visits(history, query.host))
+    if not visits:
+        raise InputError(f"the history has no host '{query.host}'")
+    found = [each.finding for each in history.findings.open([query.host])]
+    taken = history.snapshots.of_host(query.host, limit=_STEPS + 1)
+    newest = history.snapshots.latest([query.host]).get(query.host)
+    snapshot = newest.snapshot if newest else {}
+    gpus = gpus_of(snapshot)
+    marked = [MarkedFinding(mark_of(each, today), each) for each in found]
+    return HostShown(
+        host=query.host,
+        mark=host_mark(visits[0].host, found, today),
+        latest=visits[0],
+        taken=newest.taken if newest else None,
+        snapshot_run=newest.run if newest else None,
+        simulated=gpus.simulated or any(each.simulated for each in found),
+        findings=tuple(sorted(marked, key=lambda each: each.mark.rank)),
+        gone=tuple(each for each in history.findings.of_host(query.host, limit=_STREAKS) if each.gone),
+        sections={name: things_of(snapshot[name]) for name in _order(snapshot)},
+        environments=environments_of(snapshot),
+        gpus=gpus,
+        steps=tuple(_steps(taken)),
+        runs=visits,
+    )
+
+
+def _visits(history: History, host: str) -> Iterable[Visit]:
+    for each in history.runs.of_host(host, limit=_RUNS):
+        yield Visit(history.runs.get(each.run), each)
+
+
+def _order(snapshot: Mapping[str, Plain]) -> list[str]:
+    """Return the sections that have no table of their own, known ones first."""
+    others = sorted(snapshot.keys() - {*_SECTIONS, "environments", "gpus", "tasks"})
+    return [name for name in (*_SECTIONS, *others) if name in snapshot]
+
+
+def _steps(snapshots: list[HostSnapshot]) -> Iterable[HostStep]:
+    """Yield what changed from one snapshot to the next, the newest first."""
+    pairs = list(pairwise(snapshots))
+    for before, after in reversed(pairs):
+        found = list(changes(before.snapshot, after.snapshot))
+        yield HostStep(after.run, after.taken, before.run, tuple(found[:_CHANGES]), len(found))
+
+
+HOST = Page("/hosts/{host:path}", "host", HostQuery, _host)

@@ -1,0 +1,145 @@
+"""The server as a process: how it starts, follows the history, and ends."""
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+from datetime import datetime
+
+import pytest
+
+from fleetenv.history.schema import VERSION
+
+from .conftest import start, stop
+from .simulated import Fleet, fill, record
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A history that a test may write to."""
+    file = tmp_path / "history.db"
+    fill(file, Fleet(3), 2)
+    return file
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_though_a_browser_is_connected(history_file, how):
+    server = start(history_file)
+    port = int(server.url.rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        server.process.send_signal(how)
+        _, said = server.process.communicate(timeout=20)
+    assert server.process.returncode == (130 if how is signal.SIGINT else -signal.SIGTERM)
+    assert "Traceback" not in said
+
+
+def test_new_runs_are_shown_while_it_runs_and_what_did_not_change_is_not_sent_again(small):
+    server = start(small)
+    try:
+        first = server.ask("/runs")
+        tag = first.headers["ETag"]
+        assert first.headers["Cache-Control"] == "private, no-cache"
+        again = server.ask("/runs", headers={"If-None-Match": tag})
+        assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+        assert server.ask("/runs?format=json").headers["ETag"] != tag
+
+        record(small, Fleet(4), datetime.now().astimezone())
+        later = server.ask("/runs", headers={"If-None-Match": tag})
+        assert later.status == 200
+        assert "run 3" in later.text
+        assert "gpu004" in server.page("/")
+
+        small.rename(small.with_name("away.db"))
+        gone = server.ask("/")
+        assert gone.status == 503
+        assert "there is no history yet" in gone.text
+        fill(small, Fleet(1), 1)
+        assert "1 host" in server.page("/")
+    finally:
+        stop(server)
+
+
+def test_the_history_is_not_written(small):
+    before = small.read_bytes()
+    small.chmod(0o400)
+    server = start(small)
+    try:
+        server.page("/")
+        server.page("/gpus")
+    finally:
+        stop(server)
+    assert small.read_bytes() == before
+    assert [file.name for file in small.parent.iterdir()] == [small.name]
+
+
+def test_on_an_address_that_others_reach_a_token_is_made_and_demanded(small):
+    server = start(small, "--host", "0.0.0.0")
+    try:
+        token = re.fullmatch(r"token: (\S{32})\n", server.process.stdout.readline())[1]
+        assert server.ask("/").status == 303
+        assert server.ask("/", headers={"Authorization": f"Bearer {token}", "Host": "controller:8300"}).status == 200
+    finally:
+        server.process.terminate()
+        said, complained = server.process.communicate(timeout=30)
+    assert token not in said + complained
+    assert "without --certificate everybody on the way can read the token" in complained
+
+
+def test_https(small, tmp_path):
+    pem = tmp_path / "fleet.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-subj", "/CN=fleet", "-keyout", pem, "-out", pem.with_suffix(".crt")], check=True, capture_output=True,
+    )  # fmt: skip
+    server = start(small, "--certificate", str(pem.with_suffix(".crt")), "--key", str(pem))
+    try:
+        assert server.url.startswith("https://127.0.0.1:")
+        import http.client
+        import ssl
+
+        context = ssl.create_default_context(cafile=pem.with_suffix(".crt"))
+        context.check_hostname = False
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", int(server.url.rstrip("/").rpartition(":")[2]), context=context
+        )
+        connection.request("GET", "/runs")
+        assert connection.getresponse().status == 200
+        connection.close()
+    finally:
+        stop(server)
+
+
+def test_what_cannot_be_served_is_said_in_a_line(fleetenv_cli, small, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = fleetenv_cli("serve", "--history", small, "--port", port)
+    assert (done.status, done.stderr) == (
+        1, f"fleetenv: cannot listen on 127.0.0.1 port {port}: Address already in use; "
+        "give another one with --port, or 0 for any\n",
+    )  # fmt: skip
+    missing = tmp_path / "none.db"
+    done = fleetenv_cli("serve", "--history", missing)
+    assert done.status == 1
+    assert f"there is no history yet at {missing}" in done.stderr
+    assert not missing.exists()
+    done = fleetenv_cli("serve", "--history", small, "--host", "192.0.2.1")
+    assert (done.status, "cannot listen on 192.0.2.1" in done.stderr) == (1, True)
+    done = fleetenv_cli("serve", "--history", small, "--certificate", small, "--port", "0")
+    assert (done.status, "cannot use the certificate" in done.stderr) == (1, True)
+    done = fleetenv_cli("serve", "--history", small, "--port", "http")
+    assert (done.status, "is not a port" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("version", "words"), [(VERSION + 1, "of a newer fleetenv"), (0, "of an older fleetenv")])
+def test_a_history_of_another_version_is_refused(fleetenv_cli, small, version, words):
+    with sqlite3.connect(small) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    done = fleetenv_cli("serve", "--history", small)
+    assert done.status == 1
+    assert words in done.stderr
+    assert os.linesep not in done.stderr.rstrip()
