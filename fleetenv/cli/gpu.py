@@ -1,13 +1,17 @@
-"""Show the GPUs, drivers and health of many hosts; or which environments they can run. Nothing is changed.
+"""Show the GPUs, drivers and health of many hosts; which environments they can run; or try the GPUs out.
 
 --envs compares what locks want of CUDA (those in ./envs, or those that are named) with each host's driver and GPUs.
+--smoke multiplies on every GPU, with the frameworks that an environment holds or else with the driver alone, and
+compares the product with the CPU's: it uses GPUs for some seconds. Nothing is changed.
 
 Examples:
   fleetenv gpu -i inventories/lab
   fleetenv gpu 'a100:!gpu07' -i inventories/lab --json
   fleetenv gpu a100 --envs envs/nlp_train.yml -i inventories/lab
+  fleetenv gpu a100 --smoke nlp_train -i inventories/lab
 
-Exit status: 0 all were asked, 1 bad input, 2 an environment cannot run on a host, 4 a host could not be asked, 6 both.
+Exit status: 0 all were asked, 1 bad input, 2 an environment cannot run on a host or a GPU failed, 4 a host could not be
+asked, 6 both.
 """
 
 from __future__ import annotations
@@ -16,8 +20,8 @@ import argparse
 import asyncio
 import sys
 
-from fleetenv.cli.inquiring import ask_each
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_settings
+from fleetenv.cli.inquiring import DEFAULT_PREFIX, ask_each, environment_name
+from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_settings, seconds
 from fleetenv.errors import HostError, TaskFailed
 from fleetenv.gpu.probe import SMI_SECONDS, gpu_probe
 from fleetenv.gpu.states import GpuHost
@@ -26,6 +30,7 @@ from fleetenv.report.gpus import gpus_json, print_gpus
 from fleetenv.shell import Connection
 
 EXIT_UNREACHABLE = 4
+SMOKE_SECONDS = 180.0  # loading a framework from a cold network disk takes a minute
 _SECONDS = SMI_SECONDS + 30
 
 
@@ -33,9 +38,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("pattern", nargs="?", default="all", metavar="PATTERN", help="which hosts (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument(
+    more = parser.add_mutually_exclusive_group()
+    more.add_argument(
         "--envs", nargs="*", metavar="FILE",
         help="which environments can the hosts run: of these specs or locks (default: the locks in ./envs)",
+    )  # fmt: skip
+    more.add_argument(
+        "--smoke", type=environment_name, metavar="NAME",
+        help="multiply on every GPU with what the environment NAME holds",
+    )  # fmt: skip
+    parser.add_argument(
+        "--smoke-timeout", type=seconds, default=SMOKE_SECONDS, metavar="S",
+        help=f"seconds that one framework on one GPU may take (default: {SMOKE_SECONDS:.0f})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prefix", metavar="FOLDER",
+        help=f"with --smoke: where Miniconda is (default: the host's variable conda_prefix, else {DEFAULT_PREFIX})",
     )  # fmt: skip
     add_host_arguments(parser)
     add_connection_arguments(parser)
@@ -47,6 +65,10 @@ def run(options: argparse.Namespace) -> int:
         from fleetenv.cli.gpu_envs import run as run_envs
 
         return run_envs(options)
+    if options.smoke is not None:
+        from fleetenv.cli.gpu_smoke import run as run_smoke
+
+        return run_smoke(options)
     with connecting(options) as connect:
         answers = asyncio.run(ask_each(read_settings(options, options.pattern), _ask, connect, options.forks))
     if options.json:

@@ -7,7 +7,7 @@ message asks and answers, and nothing is left on the host.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -19,6 +19,7 @@ from fleetenv.errors import TaskFailed
 from fleetenv.onhost.cleaning import Cleaning
 from fleetenv.onhost.listing import Listing
 from fleetenv.onhost.rollback import Rollback
+from fleetenv.onhost.smoke import Smoke
 from fleetenv.onhost.verification import Verifications
 from fleetenv.remote import Completed, Run, sh
 
@@ -91,6 +92,13 @@ CLEANING = Inquiry("cleaning", (*_GENERATIONS, "arrivals", "cleaning", "disk", "
 VERIFICATION = Inquiry(
     "verification", (*_GENERATIONS, "contents", "interpreter", "places", "records", "verification"), Verifications
 )
+SMOKE = Inquiry("smoke", ("answering", "report", "smoke"), Smoke)
+
+
+def ask_smoke(prefix: str, name: str, gpus: Sequence[Mapping[str, str | int]], seconds: int) -> Run:
+    """Return the step that tries GPUs with an environment; arguments as the module `smoke` takes them."""
+    program = _sources(("frameworks", "cuda_driver", "multiply"))
+    return SMOKE.ask(prefix, name=name, gpus=gpus, program=program, seconds=seconds)
 
 
 @cache

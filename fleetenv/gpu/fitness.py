@@ -12,7 +12,7 @@ from fleetenv.gpu.architecture import Architecture, architecture_of, is_data_cen
 from fleetenv.gpu.compat import compat_package, family_driver, max_cuda, min_driver
 from fleetenv.gpu.diagnosis import driver_problem
 from fleetenv.gpu.needs import Needs, floor
-from fleetenv.gpu.states import GpuHost
+from fleetenv.gpu.states import GpuHost, Vendor
 from fleetenv.gpu.version import parse_version
 
 Fits: TypeAlias = Callable[[str, str], bool]
@@ -59,6 +59,8 @@ def fit(needs: Needs, host: GpuHost, fits: Fits) -> Fit:
         host: What the host's probe saw.
         fits: What compares a version with a spec of conda.
     """
+    if host.vendor is Vendor.AMD:
+        return _on_amd(needs)
     cuda = _cuda_of(host)
     if cuda is None:
         return _without_driver(needs, host)
@@ -111,6 +113,14 @@ def _cuda_of(host: GpuHost) -> str | None:
     if not host.gpus:
         return None
     return host.cuda or (max_cuda(host.driver.version) if host.driver else None)
+
+
+def _on_amd(needs: Needs) -> Fit:
+    if needs.cpu_only:
+        return Fit(fitness=Fitness.CPU_ONLY)
+    if needs.rocm and not needs.reasons:
+        return Fit(fitness=Fitness.RUNS, text=f"made for ROCm {needs.rocm}, which is not compared with the driver")
+    return Fit(fitness=Fitness.NO_GPU, text="is made for NVIDIA's GPUs, and these are AMD's")
 
 
 def _without_driver(needs: Needs, host: GpuHost) -> Fit:

@@ -12,7 +12,7 @@ from fleetenv.gpu.architecture import architecture_of, is_data_centre
 from fleetenv.gpu.compat import FAMILY_DRIVERS, TOOLKIT_DRIVERS, compat_package, family_driver, max_cuda, min_driver
 from fleetenv.gpu.fitness import Fit, Fitness, driver_for_all, fit
 from fleetenv.gpu.needs import Needs, Reason, Virtual
-from fleetenv.gpu.states import Answer, Gpu, GpuHost, KernelModule, Slot
+from fleetenv.gpu.states import Answer, Gpu, GpuHost, KernelModule, Slot, Vendor
 from fleetenv.gpu.version import parse_version
 from fleetenv.report.gpu_envs import Environment, Suited, matrix_json, print_matrix
 
@@ -110,6 +110,14 @@ def test_hosts_without_a_working_driver():
     assert (upgraded.fitness, upgraded.driver, upgraded.full_driver) == (DRIVER, None, None)
     assert "without a reboot" in upgraded.text
     assert fit(cuda("12.4"), GpuHost(), fits).fitness is Fitness.NO_GPU
+
+
+def test_hosts_with_gpus_of_amd():
+    mi300 = GpuHost(vendor=Vendor.AMD, answer=Answer.OK, gpus=(Gpu(index=0, bus_id="0000:01:00.0", model="MI300X"),))
+    assert [fit(each, mi300, fits).fitness for each in (Needs(), Needs(rocm="6.1"), cuda("12.4"))] == [
+        CPU, R, Fitness.NO_GPU,
+    ]  # fmt: skip
+    assert fit(Needs(rocm="6.1"), host("550.54.15", A100), fits).fitness is Fitness.NO_GPU
 
 
 def test_an_environment_without_cuda_runs_anywhere():

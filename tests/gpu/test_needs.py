@@ -61,6 +61,10 @@ def test_conda_packages(package, cuda):
         ({"jaxlib": "0.4.13+cuda12.cudnn89"}, "12"),
         ({"torch": "2.4.1", "nvidia_cuda_runtime_cu12": "12.1.105", "nvidia_cudnn_cu12": "9.1.0.70"}, "12.1"),
         ({"torch": "2.9.0", "nvidia_cuda_runtime": "13.0.96", "nvidia_cudnn_cu13": "9.13.0.50"}, "13.0"),
+        (
+            {"torch": "2.15.0", "cuda_toolkit": "13.2.2", "cuda_bindings": "13.5.0", "nvidia_nvjitlink": "13.5.37"},
+            "13.2",
+        ),
         ({"tensorflow": "2.17.0", "nvidia_cuda_nvrtc_cu12": "12.3.107"}, "12.3"),
         ({"jax_cuda12_plugin": "0.4.30"}, "12"),
         ({"cupy_cuda12x": "13.3.0"}, "12"),
