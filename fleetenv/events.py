@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from fleetenv.errors import Location
 from fleetenv.source import Value
-from fleetenv.state import Diff, State
+from fleetenv.state import Diff, Place, State
 
 
 class Status(StrEnum):
@@ -66,9 +66,10 @@ class HostBegun(Struct, frozen=True):
 
 
 class HostEnded(Struct, frozen=True):
-    """A host has come to the end of the present play, or has failed, or was lost."""
+    """A host has come to the end of the present play; or to where it failed or was lost, with tasks left."""
 
     host: str
+    early: bool = False
 
 
 class TaskStarted(Struct, frozen=True):
@@ -93,7 +94,7 @@ class TaskFinished(Struct, frozen=True):
 
     `diff` compares what was wanted with what was found first. `found` is that first state, for drift and history.
     Texts in `msg`, `diff`, `found` and `result` may come from the host: escape them wherever they are shown. A task
-    with `no_log` comes with all of these empty.
+    with `no_log` comes with all of these empty. `places` is what the task speaks of, whatever came of it.
     """
 
     host: str
@@ -105,6 +106,7 @@ class TaskFinished(Struct, frozen=True):
     item: str | None = None
     result: Mapping[str, Value] = field(default_factory=dict)
     seconds: float = 0.0
+    places: tuple[Place, ...] = ()
 
 
 class HostLost(Struct, frozen=True):
@@ -112,6 +114,13 @@ class HostLost(Struct, frozen=True):
 
     host: str
     reason: str
+
+
+class HostAnswered(Struct, frozen=True):
+    """What a host answered to what it was asked after all plays, question by question; an error where it did not."""
+
+    host: str
+    answers: tuple[object, ...]
 
 
 class RunFinished(Struct, frozen=True):
@@ -132,6 +141,7 @@ Event: TypeAlias = (
     | Progress
     | TaskFinished
     | HostLost
+    | HostAnswered
     | RunFinished
 )
 

@@ -106,12 +106,13 @@ class Probe(Struct, Generic[T_co], frozen=True):
 
     script: str
     parse: Callable[[Completed], T_co]  # does not count: equal scripts are equal probes
+    stdin: bytes = b""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Probe) and other.script == self.script
+        return isinstance(other, Probe) and (other.script, other.stdin) == (self.script, self.stdin)
 
     def __hash__(self) -> int:
-        return hash(self.script)
+        return hash((self.script, self.stdin))
 
 
 class Lookup(Struct, Generic[T_co], frozen=True):

@@ -8,12 +8,12 @@ place of a state means that the thing does not exist. Check mode, `--diff`, drif
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-__all__ = ["UNSET", "Content", "Diff", "Difference", "State", "UnsetType", "compare"]
+__all__ = ["UNSET", "Content", "Diff", "Difference", "Place", "State", "UnsetType", "compare"]
 
 
 class Content(msgspec.Struct, frozen=True, eq=False):
@@ -40,6 +40,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     alike: ClassVar[frozenset[str]] = frozenset()
+
+
+class Place(Struct, frozen=True):
+    """A thing of a host that a task speaks of: what lies there is not unmanaged."""
+
+    kind: Literal["miniconda", "environment", "virtualenv", "kernel"]
+    path: str  # absolute, or below `~`
 
 
 S = TypeVar("S", bound=State)

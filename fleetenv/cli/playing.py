@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import gc
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fleetenv.cli.options import read_defaults, read_extra_variables, read_inventory
 from fleetenv.engine import Fleet, Options
+from fleetenv.engine.fleet import Inquire
 from fleetenv.events import Event, Sink
 from fleetenv.shell import Connect
 
@@ -53,6 +54,7 @@ def make_fleet(
     survey: bool = False,
     diff: bool = False,
     relock: bool = False,
+    inquire: Inquire | None = None,
 ) -> Fleet:
     """Read everything that the command line names; nothing is checked yet beyond that it can be read.
 
@@ -75,16 +77,22 @@ def make_fleet(
         verbosity=options.verbose,
         relock=relock,
     )
-    return Fleet(path, inventory, choices, defaults, connect, sink)
+    return Fleet(path, inventory, choices, defaults, connect, sink, inquire)
 
 
-def play(fleet: Fleet, sink: Sink) -> None:
+def play(fleet: Fleet, sink: Sink, prepared: Callable[[], None] = lambda: None) -> None:
     """Check all that can be checked, then run; Ctrl-C and SIGTERM end it cleanly, and the sinks are always closed.
+
+    Args:
+        fleet: The run.
+        sink: Who is told of it.
+        prepared: Called in between: what else may be wrong with the input is found there.
 
     Raises:
         InputError: something is wrong; no host was touched.
     """
     fleet.prepare()
+    prepared()
     gc.freeze()  # what there is now stays: there is no use in looking through it again and again
     try:
         asyncio.run(_until_terminated(fleet))

@@ -25,7 +25,7 @@ from fleetenv.remote import Completed, Run, sh
 
 T = TypeVar("T")
 
-_PROGRAM = """\
+PROGRAM = """\
 import sys
 if sys.version_info < (3, 10):
     sys.exit("fleetenv needs Python 3.10 or newer in Miniconda: upgrade it (here is %d.%d)" % sys.version_info[:2])
@@ -44,6 +44,7 @@ sys.meta_path.insert(0, Sent)
 from fleetenv.onhost.answering import main
 sys.exit(main(asked["subject"], asked["arguments"]))
 """
+"""What Miniconda's Python is given as its command; what it is asked, and what answers, stands on standard input."""
 
 _GENERATIONS = ("answering", "generations", "lock", "processes", "report")
 
@@ -61,13 +62,13 @@ class Inquiry(Generic[T]):
         python = f"{prefix}/bin/python"
         absent = f"there is no Miniconda in {prefix}: --prefix, or the host's variable conda_prefix, says where it is"
         script = f"[ -x {sh(python)} ] || {{ {sh('echo', absent)} >&2; exit 1; }}\n"
-        script += sh("exec", python, "-I", "-S", "-c", _PROGRAM)
-        asked = {
-            "subject": self.subject,
-            "arguments": {"prefix": prefix, **arguments},
-            "modules": _sources(self.modules),
-        }
-        return Run(script, stdin=json.dumps(asked).encode(), may_fail=True)
+        script += sh("exec", python, "-I", "-S", "-c", PROGRAM)
+        return Run(script, stdin=self.asked(prefix=prefix, **arguments), may_fail=True)
+
+    def asked(self, **arguments: object) -> bytes:
+        """Return what [`PROGRAM`][] reads: the modules that answer, and the arguments."""
+        asked = {"subject": self.subject, "arguments": arguments, "modules": _sources(self.modules)}
+        return json.dumps(asked).encode()
 
     def read(self, completed: Completed) -> T:
         """Return the answer.
@@ -82,7 +83,7 @@ class Inquiry(Generic[T]):
             raise TaskFailed("the host's answer is too long")
         try:
             return msgspec.json.decode(completed.stdout, type=self.answer)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TaskFailed(f"the host's answer is not understood: {error}") from error
 
 

@@ -50,7 +50,7 @@ def unevenness(item: Item, sightings: Mapping[str, Sighting]) -> Iterator[Uneven
             )
 
 
-def outliers(uneven: Uneven) -> Iterator[Finding]:
+def unevenness_findings(uneven: Uneven) -> Iterator[Finding]:
     """Yield a note for each host that has another value than most; none where the playbook says what it should be."""
     if uneven.in_playbook or not uneven.has_majority:
         return

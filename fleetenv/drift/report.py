@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from fleetenv.drift.finding import Against, Finding
 from fleetenv.drift.snapshot import Snapshot
 from fleetenv.events import TaskRef
-from fleetenv.state import Content, Difference, Leaf
+from fleetenv.state import Content, Difference, Leaf, Place
 
 _ABSENT = (("state", "present", "absent"), ("present", True, False))
 
@@ -53,6 +53,7 @@ class Cell(Struct, frozen=True):
     differences: tuple[Difference, ...] = ()
     msg: str = ""
     simulated: bool = False  # what was seen is of fleetenv's lab, not of hardware
+    places: tuple[Place, ...] = ()  # what the task speaks of on this host
 
     @property
     def essential(self) -> tuple[Difference, ...]:
@@ -79,6 +80,7 @@ class HostReport(Struct, frozen=True):
     cells: Mapping[int, Cell] = field(default_factory=dict)
     lost: str | None = None
     groups: tuple[str, ...] = ()  # of the inventory
+    early: bool = False  # its look ended before the playbook did
 
     @property
     def verdict(self) -> Verdict:
@@ -155,4 +157,4 @@ class DriftReport(Struct, frozen=True):
         against = {finding.against for finding in self.drifting}
         if Against.REACH in against:
             return 4
-        return 2 if against else 0
+        return 2 if against & {Against.PLAYBOOK, Against.CARE} else 0

@@ -11,8 +11,22 @@ from msgspec import Struct, field
 from fleetenv.drift.assessment import assessed
 from fleetenv.drift.fleet import Sighting, unevenness
 from fleetenv.drift.report import Cell, DriftReport, HostReport, Item, Verdict
+from fleetenv.drift.snapshot import Plain
+from fleetenv.drift.states import observed
+from fleetenv.drift.tasks import task_subjects
 from fleetenv.errors import Location
-from fleetenv.events import Event, HostLost, PlayStarted, RunFinished, RunStarted, Sink, Status, TaskFinished, TaskRef
+from fleetenv.events import (
+    Event,
+    HostEnded,
+    HostLost,
+    PlayStarted,
+    RunFinished,
+    RunStarted,
+    Sink,
+    Status,
+    TaskFinished,
+    TaskRef,
+)
 
 _Key: TypeAlias = tuple[str, str, Location, str | None, int]  # play, module, where, loop item, and which time
 
@@ -42,8 +56,10 @@ class _Host(Struct):
 
     cells: dict[_Key, Cell] = field(default_factory=dict)
     lost: str | None = None
+    early: bool = False
     seen: Counter[tuple[TaskRef, str | None]] = field(default_factory=Counter)
     last: _Key | None = None
+    states: dict[_Key, Plain] = field(default_factory=dict)
 
 
 class Survey(Sink):
@@ -76,6 +92,8 @@ class Survey(Sink):
                 self._plays.setdefault(event.play, len(self._plays))
             case TaskFinished() if not event.task.handler:
                 self._task(event)
+            case HostEnded():
+                self._host(event.host).early |= event.early
             case HostLost():
                 self._host(event.host).lost = event.reason
             case RunFinished():
@@ -87,7 +105,7 @@ class Survey(Sink):
 
     def report(self) -> DriftReport:
         """Return what was found so far: cells, and no findings yet (see [`assessed`][])."""
-        order = sorted(self._order, key=lambda key: self._plays.get(key[0], len(self._plays)))
+        order = self._ordered()
         items = {key: Item(number, self._tasks[key], key[3]) for number, key in enumerate(order)}
         return DriftReport(
             playbook=self._playbook,
@@ -98,6 +116,7 @@ class Survey(Sink):
                     {items[key].number: cell for key, cell in host.cells.items()},
                     host.lost,
                     self._groups.get(name, ()),
+                    host.early,
                 )
                 for name, host in self._hosts.items()
             ),
@@ -105,6 +124,17 @@ class Survey(Sink):
             seconds=self._seconds,
             interrupted=self._interrupted,
         )
+
+    def states(self, report: DriftReport) -> Mapping[str, Plain]:
+        """Return for each host the section `tasks` of its snapshot: what was seen of what the playbook speaks of."""
+        subjects = dict(zip(self._ordered(), task_subjects(report.items), strict=True))
+        return {
+            name: {subjects[key]: state for key, state in host.states.items() if state}
+            for name, host in self._hosts.items()
+        }
+
+    def _ordered(self) -> list[_Key]:
+        return sorted(self._order, key=lambda key: self._plays.get(key[0], len(self._plays)))
 
     def _host(self, name: str) -> _Host:
         return self._hosts.setdefault(name, _Host())
@@ -124,6 +154,8 @@ class Survey(Sink):
             host.lost = event.msg
         if event.found is not None:
             wanted = event.diff.wanted if event.diff is not None else None
+            if not event.places:  # the others are in the host's census
+                host.states[key] = observed(event.found, wanted)
             self._sightings.setdefault(key, {})[event.host] = Sighting(event.found, wanted)
 
 
@@ -133,7 +165,7 @@ def _cell(event: TaskFinished) -> Cell:
     if differences and verdict in (Verdict.SAME, Verdict.IGNORED):
         verdict = Verdict.DRIFT
     msg = event.msg[:_MAX_MESSAGE] if verdict is not Verdict.SKIPPED else ""
-    return Cell(verdict, differences, msg, _is_simulated(event.found))
+    return Cell(verdict, differences, msg, _is_simulated(event.found), event.places)
 
 
 def _is_simulated(found: object) -> bool:

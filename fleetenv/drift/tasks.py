@@ -21,7 +21,7 @@ _MAX_VALUE = 100  # characters
 
 def task_findings(items: Sequence[Item], hosts: Iterable[HostReport], commands: Commands) -> Iterator[Finding]:
     """Yield what differs from the playbook, host by host, in the playbook's order."""
-    subjects = _subjects(items)
+    subjects = task_subjects(items)
     for host in hosts:
         if host.lost is not None:
             yield _lost(host.name, host.lost, commands)
@@ -91,7 +91,7 @@ def _difference(difference: Difference) -> str:
     return f"{difference.key}: wanted {value_words(difference.wanted)}, found {value_words(difference.found)}"
 
 
-def _subjects(items: Sequence[Item]) -> list[str]:
+def task_subjects(items: Sequence[Item]) -> list[str]:
     """Name items so that the name is the same on another day: without lines, and apart where titles are equal."""
     titles = [f"{item.task.role} : {item.title}" if item.task.role else item.title for item in items]
     seen: Counter[str] = Counter()

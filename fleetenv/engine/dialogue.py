@@ -230,7 +230,11 @@ def _batches(asked: Iterable[Asked]) -> list[_Batch]:
             probes[each] = None
         else:
             lookups.setdefault((each.account, each.question.script), {})[each] = None
-    batches = [_Batch(_question(each.account, each.question.script), (each,)) for each in probes]
+    batches = [
+        _Batch(_question(each.account, each.question.script, each.question.stdin), (each,))
+        for each in probes
+        if isinstance(each.question, Probe)
+    ]
     for (account, script), group in lookups.items():
         members = list(group)
         for start in range(0, len(members), _SUBJECTS_AT_ONCE):
@@ -240,5 +244,5 @@ def _batches(asked: Iterable[Asked]) -> list[_Batch]:
     return batches
 
 
-def _question(account: Account, script: str) -> Run:
-    return Run(script, environment=dict(account.environment), may_fail=True)
+def _question(account: Account, script: str, stdin: bytes = b"") -> Run:
+    return Run(script, stdin, environment=dict(account.environment), may_fail=True)

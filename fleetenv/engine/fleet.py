@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from msgspec import Struct, field
 
@@ -14,7 +16,7 @@ from fleetenv.engine.batch import Batch, Reach
 from fleetenv.engine.check import check_arguments, check_flags, check_notified
 from fleetenv.engine.coming import Coming
 from fleetenv.engine.controller import Memory
-from fleetenv.engine.dialogue import Dialogue
+from fleetenv.engine.dialogue import Account, Asked, Dialogue
 from fleetenv.engine.forks import Forks
 from fleetenv.engine.lookahead import every_task
 from fleetenv.engine.options import Options
@@ -22,16 +24,24 @@ from fleetenv.engine.order import as_number, batches, ordered
 from fleetenv.engine.plan import Planner
 from fleetenv.engine.prepared import Shared
 from fleetenv.engine.walk import Walk
-from fleetenv.errors import Location
-from fleetenv.events import Event, HostBegun, HostEnded, PlayStarted, RunFinished, RunStarted, Warned
+from fleetenv.errors import HostError, InputError, Location, Unreachable
+from fleetenv.events import Event, HostAnswered, HostBegun, HostEnded, PlayStarted, RunFinished, RunStarted, Warned
 from fleetenv.inventory import Inventory
 from fleetenv.modules import registry
 from fleetenv.playbook import FleetVariables, Playbook, Templates
 from fleetenv.playbook.model import Entry, Play, Task
 from fleetenv.playbook.reading import RawVariables
+from fleetenv.remote import Probe
 from fleetenv.shell import Connect, Connection, Defaults, Settings
+from fleetenv.shell.remote_shell import StepTimeout
 from fleetenv.shell.settings import VARIABLES
 from fleetenv.source import SourceMap, Value
+
+Inquire: TypeAlias = Callable[[str, Mapping[str, Value]], Sequence[Probe[object]]]
+"""Given a host and its variables, what it is to be asked when all plays have ended."""
+
+
+_PATIENCE = 600.0  # seconds for these answers, if no limit is given: a disk that hangs must not hang the run
 
 
 class Stage(Struct, frozen=True):
@@ -55,6 +65,7 @@ class Fleet:
         defaults: Defaults,
         connect: Connect,
         emit: Callable[[Event], None],
+        inquire: Inquire | None = None,
     ) -> None:
         self.stages: list[Stage] = []
         self._path = playbook
@@ -63,6 +74,7 @@ class Fleet:
         self._defaults = defaults
         self._connect = connect
         self._emit = emit
+        self._inquire = inquire
         self._templates = Templates()
         self._variables = FleetVariables(
             inventory, self._templates, extra=options.extra_vars, magic=options.magic_variables()
@@ -103,6 +115,25 @@ class Fleet:
             for planner in stage.planners.values():
                 planner.check(tasks, coming)
 
+    def written(self, name: str) -> Mapping[str, list[object]]:
+        """Return for each host all that is written under the name of a variable, unrendered, whoever would win."""
+        found: dict[str, list[object]] = {}
+        for stage in self.stages:
+            for host in stage.hosts:
+                layers = [*self._variables.of(host).scope(stage.play, None).layers, *self._inventory.levels(host)]
+                values = [layer[name] for layer in layers if name in layer]
+                known = found.setdefault(host, [])
+                known += [value for value in values if not any(value is each for each in known)]
+        return found
+
+    def select(self, pattern: str) -> list[str]:
+        """Return the names of the hosts that a pattern means.
+
+        Raises:
+            InputError: it is no pattern.
+        """
+        return [host.name for host in self._inventory.select(pattern)]
+
     async def run(self) -> None:
         """Run all plays. What happens is told to `emit`; nothing that happens on a host raises."""
         begun = time.monotonic()
@@ -114,6 +145,7 @@ class Fleet:
             for stage in self.stages:
                 if not await self._play(stage):
                     break
+            await self._inquire_all(hosts)
             interrupted = False
         finally:
             trips = {host: dialogue.round_trips for host, dialogue in self._dialogues.items()}
@@ -186,7 +218,44 @@ class Fleet:
             dialogue.forget()  # what other plays, and hosts that share files with this one, have done meanwhile
             self._emit(HostBegun(host))
             await Walk(stage.planners[host], dialogue, batch, self._options, self._emit).run(stage.entries)
-            self._emit(HostEnded(host))
+            self._emit(HostEnded(host, early=host in batch.lost))
+
+    async def _inquire_all(self, hosts: Iterable[str]) -> None:
+        """Ask what is to be known beside the plays, also of hosts on which a task has failed."""
+        if self._inquire is None:
+            return
+        async with asyncio.TaskGroup() as group:
+            for host in hosts:
+                questions = self._inquire(host, self._variables.of(host).scope(None, None))
+                if questions:
+                    group.create_task(self._ask(host, questions))
+
+    async def _ask(self, host: str, questions: Sequence[Probe[object]]) -> None:
+        """Ask one host in one message; an answer that an earlier task has got holds here, too."""
+        dialogue = self._dialogues[host]
+        asked = [Asked(self._account(host), question) for question in questions]
+        answers: list[object] = []
+        async with self._forks.turn(host):
+            for each in asked:
+                try:
+                    patience = self._options.task_timeout or _PATIENCE
+                    answers.append(await dialogue.answer(each, early=lambda: asked, timeout=patience))
+                except (Unreachable, StepTimeout) as error:
+                    answers += [error] * (len(asked) - len(answers))
+                    break
+                except HostError as error:
+                    answers.append(error)
+            await dialogue.close()  # nothing more is said to it
+        self._emit(HostAnswered(host, tuple(answers)))
+
+    def _account(self, host: str) -> Account:
+        """Return under which account plays look at a host: of the first that becomes somebody, if any does."""
+        accounts = []
+        for stage in self.stages:
+            if planner := stage.planners.get(host):
+                with suppress(InputError):  # it needs what only the play's own tasks tell
+                    accounts.append(planner.items(_gather(stage.play))[0].account)
+        return next((each for each in accounts if each.become), accounts[0] if accounts else Account())
 
     async def _open(self, host: str, settings: Settings) -> Connection:
         connection = await self._connect(settings)

@@ -21,6 +21,7 @@ from fleetenv.modules.base import StateModule
 from fleetenv.playbook.model import Task
 from fleetenv.remote import Completed, Step
 from fleetenv.source import Value
+from fleetenv.state import Place
 
 HIDDEN = "(hidden by no_log)"
 
@@ -230,10 +231,16 @@ class Turns:
             status = Status.IGNORED
         elif result.failed and rescued:
             status = Status.RESCUED
+        places: tuple[Place, ...] = ()
+        if item is not None and item.module is not None and not item.delegate_to:
+            places = item.module.places()
         if item is not None and item.meaning.no_log:
             label = None if item.label is None else HIDDEN
             msg = HIDDEN if result.failed else ""
-            self._emit(TaskFinished(self._planner.host, self.current, status, msg=msg, item=label, seconds=seconds))
+            event = TaskFinished(
+                self._planner.host, self.current, status, msg=msg, item=label, seconds=seconds, places=places
+            )
+            self._emit(event)
             return
         self._emit(
             TaskFinished(
@@ -246,6 +253,7 @@ class Turns:
                 item=item.label if item else None,
                 result=result.registered(),
                 seconds=seconds,
+                places=places,
             )
         )
 

@@ -88,6 +88,11 @@ class Inventory:
         """Return what is said of one group itself, in the inventory and in `group_vars`."""
         return self._with_files(self.groups[group].vars, "group_vars", group)
 
+    def levels(self, host: str) -> tuple[Mapping[str, Value], ...]:
+        """Return what is said of a host's groups and of itself, each level by itself, the weakest first."""
+        groups = dict.fromkeys(("all", *self._host(host).groups))
+        return (*(self.group_variables(name) for name in groups), self.host_variables(host))
+
     def beside(self, playbook_folder: Path) -> Inventory:
         """Return the same hosts and groups with the `group_vars` and `host_vars` of another playbook's folder."""
         path = playbook_folder.resolve()

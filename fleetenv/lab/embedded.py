@@ -161,8 +161,13 @@ def prepare(folder: Path, hosts: int | Sequence[str], gpus: Gpus | Mapping[str, 
     for name in names:
         home = HostFolder(folder / "hosts" / name)
         host_key = home.write(public_key, gpus.get(name) if isinstance(gpus, Mapping) else gpus)
-        made.append(EmbeddedHost(home, private_key, host_key, variables={"lab_root": str(home.root)}))
+        made.append(EmbeddedHost(home, private_key, host_key, variables=_variables(home)))
     return made
+
+
+def _variables(folder: HostFolder) -> Mapping[str, str]:
+    """Return what the inventory says of a host: also that other users' homes are this machine's, and not the host's."""
+    return {"lab_root": str(folder.root), "drift_homes": "own"}
 
 
 def serve(

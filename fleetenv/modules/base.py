@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from fleetenv.remote import Completed, Lookup, Probe, Step
 from fleetenv.source import Value
-from fleetenv.state import Diff, State
+from fleetenv.state import Diff, Place, State
 
 S = TypeVar("S", bound=State)
 
@@ -94,6 +94,10 @@ class Module(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def resolve(self, controller: Controller) -> Module:
         """Return the module with all that it needs from the controller (file contents, locks) in it."""
         return self
+
+    def places(self) -> tuple[Place, ...]:
+        """Return which Minicondas, environments and the like this speaks of: others on the host are unmanaged."""
+        return ()
 
 
 class StateModule(Module, Generic[S], frozen=True, kw_only=True, forbid_unknown_fields=True):

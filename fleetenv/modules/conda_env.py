@@ -24,7 +24,7 @@ from fleetenv.modules.requirements import require
 from fleetenv.onhost.arrivals import FOLDER
 from fleetenv.remote import Lookup, Offer, Run, Send, Step, sh
 from fleetenv.source import Value
-from fleetenv.state import Diff
+from fleetenv.state import Diff, Place
 
 if TYPE_CHECKING:
     from fleetenv.onhost.build import Request
@@ -150,6 +150,10 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
     check_mode: bool
     offers: Mapping[str, tuple[Offer, ...]] = {}
     """For each platform what the controller downloads for hosts."""
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the environment, and the Miniconda that it belongs to."""
+        return Place("miniconda", self.prefix), Place("environment", f"{self.prefix}/envs/{self._title}")
 
     def observe(self) -> Lookup[EnvironmentState | None]:
         """Return the question, the same for all environments of a host but for its subject."""

@@ -35,6 +35,8 @@ class DriverState(State, frozen=True, kw_only=True):
     gpus: tuple[Gpu, ...] | UnsetType = UNSET
     found_problems: tuple[Problem, ...] | UnsetType = UNSET
     simulated: bool | UnsetType = UNSET
+    seen: GpuHost | UnsetType = UNSET
+    """All that the probe told: whoever asks the same question gets this answer."""
 
 
 def driver_state(host: GpuHost) -> DriverState:
@@ -55,6 +57,7 @@ def driver_state(host: GpuHost) -> DriverState:
         gpus=host.gpus,
         found_problems=problems,
         simulated=host.simulated,
+        seen=host,
     )
 
 

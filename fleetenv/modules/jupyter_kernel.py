@@ -16,7 +16,7 @@ from fleetenv.modules.base import Controller, StateModule
 from fleetenv.modules.hostpath import check_path, quoted
 from fleetenv.remote import Completed, Lookup, Run, Send, Step
 from fleetenv.source import Value
-from fleetenv.state import UNSET, Diff, Leaf, State, UnsetType
+from fleetenv.state import UNSET, Diff, Leaf, Place, State, UnsetType
 
 _FOLDERS = {"user": "~/.local/share/jupyter/kernels", "system": "/usr/local/share/jupyter/kernels"}
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*")  # jupyter_client's rule; it looks names up in lower case
@@ -154,6 +154,10 @@ class PreparedKernel(JupyterKernel, frozen=True, kw_only=True, forbid_unknown_fi
     """A jupyter_kernel task, and whether it only looks."""
 
     check_mode: bool
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the kernel."""
+        return (Place("kernel", f"{self._folder}/{self.kernel}"),)
 
     def observe(self) -> Lookup[KernelState | None]:
         """Ask for the kernel and, unless they do not matter, for all others of its folder."""

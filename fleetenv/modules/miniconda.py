@@ -17,7 +17,7 @@ from fleetenv.modules.filestate import content_of_file
 from fleetenv.modules.minicondastate import MinicondaState, read_state
 from fleetenv.remote import Probe, Run, Send, Step, sh
 from fleetenv.source import Value
-from fleetenv.state import UNSET, Diff, UnsetType
+from fleetenv.state import UNSET, Diff, Place, UnsetType
 
 _NEVER = frozenset({"bin", "boot", "data", "dev", "etc", "home", "lib", "mnt", "opt", "proc", "root", "run", "srv"})
 _NEVER |= frozenset({"sys", "tmp", "usr", "usr/local", "var", "var/lib"})
@@ -112,6 +112,10 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
     pushed: str | None = None  # the installer on the controller, if that is where it is
     digest: str = ""  # its sha256; the host compares it with what has arrived
     conda: str | None = None  # the version of conda in it, if that can be known
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the prefix."""
+        return (Place("miniconda", self.prefix),)
 
     def observe(self) -> Probe[MinicondaState | None]:
         """Ask what is at the prefix."""

@@ -24,7 +24,7 @@ from fleetenv.modules.virtualenvstate import SCRIPT, Subject, VirtualenvState, p
 from fleetenv.onhost.virtualenv import Outcome, Request
 from fleetenv.remote import Lookup, Step
 from fleetenv.source import Value
-from fleetenv.state import Diff
+from fleetenv.state import Diff, Place
 
 _BUILDER = Inquiry(
     "virtualenv",
@@ -118,6 +118,10 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
 
     wishes: Requirements
     check_mode: bool
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the virtualenv, and the Miniconda whose Python builds it."""
+        return Place("miniconda", self.prefix), Place("virtualenv", self.path)
 
     def observe(self) -> Lookup[VirtualenvState | None]:
         """Return the question, the same for all virtualenvs of a host but for its subject."""

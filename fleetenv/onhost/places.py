@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .generations import Generations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BASE = "base"
 
@@ -49,9 +49,9 @@ def elsewhere(prefix: Path) -> list[Place]:
     return [found[place] for place in sorted(found)]
 
 
-def registered() -> Iterator[Path]:
-    """Yield what all users' `~/.conda/environments.txt` list, as far as these can be read."""
-    for home in _homes():
+def registered(within: Iterable[Path] | None = None) -> Iterator[Path]:
+    """Yield what `~/.conda/environments.txt` lists in these homes, else in all users', as far as it can be read."""
+    for home in homes() if within is None else within:
         with suppress(OSError):
             for line in (home / ".conda" / "environments.txt").read_text("utf-8", "replace").splitlines():
                 if line.startswith("/"):
@@ -71,7 +71,8 @@ def register(link: Path, *, registered: bool) -> None:
             draft.replace(listed)
 
 
-def _homes() -> list[Path]:
+def homes() -> list[Path]:
+    """List the homes of all users: of this one, of those that the host knows, and what lies in /home."""
     homes = {Path.home(), *(Path(each.pw_dir) for each in pwd.getpwall() if each.pw_dir.startswith("/"))}
     with suppress(OSError):
         homes.update(Path("/home").iterdir())  # of users whom only a directory service knows

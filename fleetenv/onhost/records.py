@@ -37,9 +37,16 @@ class Package:
     version: str
     record: str  # the file that says so, below the environment: of conda a JSON, of pip the RECORD
     files: list[File]
+    build: str = ""
+    url: str = ""  # where conda had it from
+
+    @property
+    def is_pip(self) -> bool:
+        """Whether pip (or uv) says that it has installed it, and not conda."""
+        return self.record.endswith("/RECORD")
 
     def __str__(self) -> str:
-        return f"{self.name} {self.version}{' (pip)' if self.record.endswith('/RECORD') else ''}"
+        return f"{self.name} {self.version}{' (pip)' if self.is_pip else ''}"
 
 
 def conda_packages(environment: Path) -> Iterator[Package]:
@@ -51,9 +58,10 @@ def conda_packages(environment: Path) -> Iterator[Package]:
             name, version = str(record["name"]), str(record["version"])
             paths = record.get("paths_data", {}).get("paths") or [{"_path": each} for each in record.get("files", ())]
             files = [_conda_file(each, f"{name} {version}") for each in paths]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            name, version, files = path.stem, "", []
-        yield Package(name, version, where, files)
+            build, url = str(record.get("build", "")), str(record.get("url", ""))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            name, version, build, url, files = path.stem, "", "", "", []
+        yield Package(name, version, where, files, build, url)
 
 
 def pip_packages(environment: Path) -> Iterator[Package]:
@@ -77,10 +85,11 @@ def pip_infos(environment: Path) -> Iterator[Path]:
 
 def same_project(first: str, second: str) -> bool:
     """Whether two names are one Python distribution's (PEP 503)."""
-    return _normalized(first) == _normalized(second)
+    return normalized(first) == normalized(second)
 
 
-def _normalized(name: str) -> str:
+def normalized(name: str) -> str:
+    """Write the name of a Python distribution as PEP 503 does."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -54,18 +54,21 @@ def answer(prefix: str, names: Sequence[str], *, deep: bool) -> Verifications:
     return Verifications([verify(place.path, place.name, Path(prefix), deep=deep) for place in chosen])
 
 
-def verify(environment: Path, name: str, prefix: Path, *, deep: bool) -> Verification:
+def verify(
+    environment: Path, name: str, prefix: Path, *, deep: bool, owners: bool = False, contents: Contents | None = None
+) -> Verification:
     """Look at one environment: at files' times and sizes, or, `deep`, at the content and owner of each.
 
-    Where fleetenv did not build it, there is no time of its build to compare with.
+    Where fleetenv did not build it, there is no time of its build to compare with. `owners`: at owners in any case;
+    `contents`: of this environment, where they have been read already.
     """
     real = environment.resolve()
-    contents = Contents(real)
+    contents = contents or Contents(real)
     found = list(contents.compared() if deep else contents.compared_in_part(()))
     seen = dict(_walk(real, prefix if name == BASE else None))
     with suppress(FileNotFoundError):
         found += _since(real, contents, seen, {each.path for each in found}, deep=deep)
-    if deep:
+    if deep or owners:
         found += _foreign(real, prefix / "pkgs", seen, contents)
     found.sort(key=lambda each: (_ORDER.index(each.kind), each.path))
     generation = real.name if (real / STAMP).is_file() else ""

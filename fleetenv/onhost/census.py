@@ -1,0 +1,94 @@
+"""A census of this host: its Minicondas with all environments and packages, virtualenvs, kernels, .condarc files.
+
+Only what stays as it is while nobody changes anything: no sizes, times or processes. All lists are bounded.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .census_environments import Environment, look
+from .census_layers import Kernel, Virtualenv, condarc_files, kernels, virtualenvs
+from .census_prefixes import Miniconda, examine, is_miniconda, others
+from .places import Place, environments, homes, registered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_MOST = 200  # environments of a host
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a host has; keys are absolute paths."""
+
+    homes: list[str]
+    minicondas: dict[str, Miniconda]  # those that were asked for, and others that were found
+    condarc: dict[str, str]  # each file's text
+    environments: dict[str, Environment]
+    virtualenvs: dict[str, Virtualenv]
+    kernels: dict[str, Kernel]
+
+
+def answer(
+    prefixes: Sequence[str],
+    virtualenv_paths: Sequence[str],
+    kernel_folders: Sequence[str],
+    *,
+    all_homes: bool,
+    deep: bool,
+) -> Census:
+    """Look at everything.
+
+    Args:
+        prefixes: Minicondas that are looked into closely, and whose Python may be started.
+        virtualenv_paths: Virtualenvs that are known; the folders that they lie in are searched for more.
+        kernel_folders: Folders of kernels, beside those of Jupyter's own.
+        all_homes: Whether to look into all users' homes, and not only into that of whoever asks.
+        deep: Whether to compare the content of every file with its package's.
+    """
+    with suppress(OSError):
+        os.nice(10)  # whatever else this host does is worth more
+    at_home = homes() if all_homes else [Path.home()]
+    asked = [Path(os.path.expanduser(path)) for path in prefixes]  # noqa: PTH111  # '~user' that is none stays
+    found = [*asked, *others(asked, at_home)]
+    there = [path for path in found if path.is_dir()]
+    seen = {
+        str(place.path): look(place, prefix, close=prefix in asked, deep=deep)
+        for prefix, place in _places(there, at_home)
+    }
+    return Census(
+        homes=[str(home) for home in at_home],
+        minicondas={str(path): examine(path, start=path in asked) for path in there},
+        condarc=condarc_files(there, at_home),
+        environments=seen,
+        virtualenvs=virtualenvs(virtualenv_paths, at_home),
+        kernels=kernels(kernel_folders, there, at_home),
+    )
+
+
+def _places(prefixes: Sequence[Path], at_home: Sequence[Path]) -> Iterator[tuple[Path | None, Place]]:
+    """Yield all environments, each with its Miniconda; links to nothing, too, where environments lie."""
+    known: set[str] = set()
+    places: list[tuple[Path | None, Place]] = []
+    for prefix in prefixes:
+        own = environments(prefix) if os.access(prefix, os.R_OK) else []
+        names = {place.name for place in own}
+        with suppress(OSError):
+            own += [
+                Place(path.name, path, managed=False)
+                for path in sorted((prefix / "envs").iterdir())
+                if path.is_symlink() and not path.exists() and path.name not in names and path.name[0] != "."
+            ]
+        places += [(prefix, place) for place in own]
+    known |= {os.path.realpath(place.path) for _, place in places} | {os.path.realpath(path) for path in prefixes}
+    for path in registered(at_home):
+        real = os.path.realpath(path)
+        if real not in known and (path / "conda-meta" / "history").is_file() and not is_miniconda(path):
+            known.add(real)
+            places.append((None, Place(str(path), path, managed=False)))
+    yield from places[:_MOST]
