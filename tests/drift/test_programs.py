@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 
 from fleetenv.drift.survey import drift_report
 from fleetenv.report.drift.document import drift_json
 from fleetenv.report.drift.prometheus import drift_prometheus
 from fleetenv.report.drift.sarif import drift_sarif
 
-from .fleets import four_hosts, hostile, many_hosts, run
-from .looks import NOW, every_kind, hostile_findings, many_kinds
+from .fleets import HOSTILE, four_hosts, hostile, many_hosts, run
+from .looks import NOW, every_kind, finding, hostile_findings, many_kinds, with_findings
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/drift.schema.json").read_text())
 REPORTS = {
@@ -155,6 +156,35 @@ def test_prometheus_counts_findings_by_host_severity_and_kind():
     assert found[f'fleetenv_drift_host_up{{host="gpu01",{of}}}'] == 1
     assert found[f'fleetenv_drift_host_up{{host="gpu04",{of}}}'] == 0
     assert found[f"fleetenv_drift_last_run_timestamp_seconds{{{of}}}"] == NOW.timestamp()
+
+
+def test_gpus_are_counted_and_no_label_holds_what_a_host_made_up():
+    device = {"model": "A100", "uncorrected": 12, "retired_pages": 0, "remapped_rows": "many"}
+    gpus = {
+        "count": 1,
+        "driver": "535.104.05",
+        "cuda": "12.2",
+        "simulated": True,
+        "devices": {"0": device, "0\n1": device},
+    }
+    snapshots = {
+        "gpu01": {"gpus": gpus},
+        "gpu02": {"gpus": {"count": 0, "driver": HOSTILE}},
+        "gpu03": {"gpus": HOSTILE},
+    }
+    broken = finding("gpu01", "gpu-ecc", "GPU 0", "12 uncorrected ECC errors")
+    report = replace(with_findings(drift_report(four_hosts()), broken), snapshots=snapshots)
+    of = 'playbook="playbooks/site.yml"'
+    assert {name: value for name, value in samples(report).items() if name.startswith("fleetenv_gpu")} == {
+        f'fleetenv_gpus{{host="gpu01",{of}}}': 1,
+        f'fleetenv_gpus{{host="gpu02",{of}}}': 0,
+        f'fleetenv_gpus_simulated{{host="gpu01",{of}}}': 1,
+        f'fleetenv_gpus_simulated{{host="gpu02",{of}}}': 0,
+        f'fleetenv_gpu_driver_info{{host="gpu01",driver="535.104.05",cuda="12.2",{of}}}': 1,
+        f'fleetenv_gpu_problems{{host="gpu01",code="gpu-ecc",{of}}}': 1,
+        f'fleetenv_gpu_uncorrected{{host="gpu01",gpu="0",{of}}}': 12,
+        f'fleetenv_gpu_retired_pages{{host="gpu01",gpu="0",{of}}}': 0,
+    }
 
 
 @pytest.mark.parametrize("name", REPORTS)

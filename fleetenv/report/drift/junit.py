@@ -84,7 +84,7 @@ def _cases(report: DriftReport, host: HostReport, findings: Sequence[Finding]) -
         else:
             yield _Case(attributes)
     for each in findings:
-        if each.against is Against.REACH:
+        if words.is_lost(each):
             yield _found(_named(host.name, "reachable"), each, None)
         elif each.against is not Against.PLAYBOOK:
             yield _found(_named(host.name, f"{each.subject} [{each.code}]"), each, None)
@@ -97,7 +97,7 @@ def _found(attributes: str, finding: Finding, cell: Cell | None) -> _Case:
         return _Case(attributes, "skipped", f"<skipped message={_attribute(why)}/><system-out>{body}</system-out>")
     if not finding.is_drift:
         return _Case(attributes, "", f"<system-out>{body}</system-out>")
-    outcome = "error" if finding.against is Against.REACH else "failure"
+    outcome = "error" if words.is_lost(finding) else "failure"
     said = f"type={_attribute(finding.severity)} message={_attribute(finding.text)}"
     return _Case(attributes, outcome, f"<{outcome} {said}>{body}</{outcome}>")
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from fleetenv.drift.finding import Against
 from fleetenv.drift.report import Cell, DriftReport, Item, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.drift import words
@@ -60,7 +59,7 @@ def _summary(report: DriftReport) -> str:
 
 def _row(report: DriftReport, shared: Shared) -> str:
     finding = shared.first
-    what = "*could not be looked at*" if finding.against is Against.REACH else _what(shared)
+    what = "*could not be looked at*" if words.is_lost(finding) else _what(shared)
     since = words.since(shared.findings, report)
     cells = (
         f"**{finding.severity}**" if finding.severity is Severity.ERROR else str(finding.severity),

@@ -93,7 +93,7 @@ def kind(finding: Finding) -> str:
     """Return the key of `SYMBOLS` for a finding."""
     if finding.waiver is not None:
         return WAIVED
-    return "unreachable" if finding.against is Against.REACH else str(finding.severity)
+    return "unreachable" if words.is_lost(finding) else str(finding.severity)
 
 
 def _tasks(report: DriftReport) -> list[Column]:
@@ -116,7 +116,7 @@ def _kinds(report: DriftReport) -> list[Column]:
 
 
 def _code(finding: Finding) -> str | None:
-    return None if finding.against in (Against.PLAYBOOK, Against.REACH) else finding.code
+    return None if finding.against is Against.PLAYBOOK or words.is_lost(finding) else finding.code
 
 
 def _row(host: HostReport, columns: Sequence[Column], found: Sequence[tuple[int, Finding]], fold: bool) -> Row:

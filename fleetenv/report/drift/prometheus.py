@@ -6,11 +6,21 @@ own files and words of ours, never what a host wrote freely, so that no host can
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from fleetenv.drift.report import DriftReport
+from fleetenv.drift.snapshot import Plain
 from fleetenv.report.text import visible_line
+
+_MOST_GPUS = 64  # of a host
+_PER_GPU = {
+    "uncorrected": "Uncorrected ECC errors since the GPU was made.",
+    "retired_pages": "Memory pages that are retired.",
+    "remapped_rows": "Memory rows that are remapped.",
+}
 
 
 def drift_prometheus(report: DriftReport) -> str:
@@ -56,6 +66,61 @@ def _lines(report: DriftReport) -> Iterator[str]:
             "When the look ended, as a Unix time.",
             [((playbook,), round(report.taken.timestamp(), 3))],
         )
+    yield from _gpus(report)
+
+
+def _gpus(report: DriftReport) -> Iterator[str]:
+    """Yield what the snapshots say of GPUs: numbers, and versions that are nothing but numbers."""
+    playbook = ("playbook", report.playbook)
+    sections = {host: gpus for host, each in report.snapshots.items() if isinstance(gpus := each.get("gpus"), dict)}
+    counts = {host: count for host, gpus in sections.items() if isinstance(count := gpus.get("count"), int)}
+    if not counts:
+        return
+    yield from _metric(
+        "fleetenv_gpus",
+        "GPUs that the driver shows.",
+        [((("host", host), playbook), count) for host, count in counts.items()],
+    )
+    yield from _metric(
+        "fleetenv_gpus_simulated",
+        "Whether the host's GPUs are fleetenv's simulation.",
+        [((("host", host), playbook), int(sections[host].get("simulated") is True)) for host in counts],
+    )
+    versions = {host: {key: _version(sections[host].get(key)) for key in ("driver", "cuda")} for host in counts}
+    yield from _metric(
+        "fleetenv_gpu_driver_info",
+        "The driver's version, and the CUDA that it supports.",
+        [((("host", host), *version.items(), playbook), 1) for host, version in versions.items() if version["driver"]],
+    )
+    problems = Counter((each.host, each.code) for each in report.drifting if each.code.startswith("gpu-"))
+    yield from _metric(
+        "fleetenv_gpu_problems",
+        "Findings about GPUs and their driver that count, by code; none: no series.",
+        [((("host", host), ("code", code), playbook), count) for (host, code), count in problems.items()],
+    )
+    for key, text in _PER_GPU.items():
+        yield from _metric(
+            f"fleetenv_gpu_{key}",
+            text,
+            [
+                ((("host", host), ("gpu", gpu), playbook), value)
+                for host in counts
+                for gpu, value in _each(sections[host], key)
+            ],
+        )
+
+
+def _each(gpus: Mapping[str, Plain], key: str) -> Iterator[tuple[str, int]]:
+    """Yield index and value of those GPUs of a host that have one."""
+    devices = gpus.get("devices")
+    for gpu, values in islice(devices.items(), _MOST_GPUS) if isinstance(devices, dict) else ():
+        value = values.get(key) if isinstance(values, dict) else None
+        if isinstance(value, int) and re.fullmatch(r"[0-9]{1,3}", gpu):
+            yield gpu, value
+
+
+def _version(value: Plain) -> str:
+    return value if isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,5}){1,3}", value) else ""
 
 
 def _metric(name: str, text: str, samples: Iterable[tuple[tuple[tuple[str, str], ...], float]]) -> Iterator[str]:

@@ -113,4 +113,4 @@ def _only(shared: Shared, hosts: Iterable[str]) -> Shared:
 
 def _badness(finding: Finding) -> tuple[bool, int]:
     """Sort hosts that could not be looked at first: nothing else is known of them."""
-    return finding.against is not Against.REACH, finding.severity.rank
+    return not words.is_lost(finding), finding.severity.rank

@@ -14,7 +14,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fleetenv.drift.finding import Against
 from fleetenv.drift.report import Cell, DriftReport, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.drift import words
@@ -88,7 +87,7 @@ class _Printer:
 
     def _heading(self, section: Section) -> Text:
         worst = section.worst
-        symbol = _LOST if worst.against is Against.REACH else _SYMBOLS[worst.severity]
+        symbol = _LOST if words.is_lost(worst) else _SYMBOLS[worst.severity]
         heading = Text(f"{self._symbol(symbol)} ", f"bold {_STYLES[worst.severity]}")
         heading.append(words.hosts(section.hosts, _MAX_NAMES), "bold")
         if len(section.hosts) > 1:
@@ -118,13 +117,13 @@ class _Printer:
 
     def _shared(self, shared: Shared) -> None:
         finding, style = shared.first, _STYLES[shared.first.severity]
-        if finding.against is not Against.REACH:
+        if not words.is_lost(finding):
             title = Text(f"{self._symbol(_SYMBOLS[finding.severity])} ", style)
             title.append(words.subject(finding)).append(" (simulated)" if finding.simulated else "", "magenta")
             self._say(title.append(self._where(shared), "dim"), 2)
         if not shared.is_told_by_values:
             text = Text(clipped(words.text(finding), _MAX_TEXT), style)
-            self._say(text, 2 if finding.against is Against.REACH else 4)
+            self._say(text, 2 if words.is_lost(finding) else 4)
         if shared.cell is not None:
             self._differences(shared.cell)
         if finding.advice:

@@ -11,6 +11,7 @@ from fleetenv.drift.report import DriftReport
 from fleetenv.remote import sh
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import clipped, counted, visible, visible_line
+from fleetenv.severity import Severity
 
 AGAINST = {
     Against.PLAYBOOK: "not as the playbook says",
@@ -26,6 +27,11 @@ _MAX_TEXT = 4000
 _MAX_ADVICE = 1000
 _MAX_REASON = 300
 _MAX_LIMIT = 60  # hosts that a command names one by one
+
+
+def is_lost(finding: Finding) -> bool:
+    """Whether it says that the host could not be looked at; a warning says that it did not tell all."""
+    return finding.against is Against.REACH and finding.severity is Severity.ERROR
 
 
 def subject(finding: Finding) -> str:
