@@ -138,5 +138,7 @@ class GpuHost(msgspec.Struct, frozen=True, kw_only=True):
     def lost(self) -> tuple[str, ...]:
         """Bus ids of GPUs that the driver has taken, and its tool does not show."""
         shown = {gpu.bus_id for gpu in self.gpus}
+        if "" in shown:  # which is not told
+            return ()
         ours = "amdgpu" if self.vendor is Vendor.AMD else "nvidia"
         return tuple(slot.bus_id for slot in self.slots if slot.driver == ours and slot.bus_id not in shown)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -89,10 +90,12 @@ class HostFolder:
 
     def write_gpus(self, gpus: Gpus | None) -> None:
         """Exchange the simulated GPUs; None: none are simulated, and the host shows what this machine has."""
-        if gpus is None:
-            (self.root / "bin/nvidia-smi").unlink(missing_ok=True)
-        else:
-            self.write_program("nvidia-smi", nvidia_smi.program(gpus))
+        program = self.root / "bin/nvidia-smi"
+        shutil.rmtree(nvidia_smi.settings_folder(program), ignore_errors=True)
+        for name in ("nvidia-smi", "dmesg"):
+            program.with_name(name).unlink(missing_ok=True)
+        for name, text in nvidia_smi.programs(gpus).items() if gpus else ():
+            self.write_program(name, text)
 
     def write_program(self, name: str, text: str) -> None:
         """Put an executable into the host's bin/, exchanging it at once: it may be running."""

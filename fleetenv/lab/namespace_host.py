@@ -71,10 +71,13 @@ class NamespaceHost:
 
     def set_gpus(self, gpus: Gpus | None) -> None:
         """Exchange the simulated GPUs; None: there is no nvidia-smi."""
-        self.must_run("rm -rf /usr/bin/nvidia-smi /proc/driver/nvidia")
+        places = nvidia_smi.PLACES
+        settings = nvidia_smi.settings_folder(Path(places["nvidia-smi"]))
+        self.must_run(sh("rm", "-rf", "/proc/driver/nvidia", settings.as_posix(), *places.values()))
         if gpus is None:
             return
-        self.must_run("cat >/usr/bin/nvidia-smi; chmod 755 /usr/bin/nvidia-smi", nvidia_smi.program(gpus).encode())
+        for name, text in nvidia_smi.programs(gpus).items():
+            self.must_run(f"cat >{places[name]}; chmod 755 {places[name]}", text.encode())
         version = nvidia_smi.kernel_module(gpus)
         if version is not None and self.path("/proc/driver").is_dir():
             self.must_run("mkdir -p /proc/driver/nvidia; cat >/proc/driver/nvidia/version", version.encode())

@@ -168,9 +168,11 @@ class NamespaceFleet:
         gpus = self._gpus.get(host.name) if isinstance(self._gpus, Mapping) else self._gpus
         if gpus is None:
             return
-        (seed / "usr/bin").mkdir(parents=True)
-        (seed / "usr/bin/nvidia-smi").write_text(nvidia_smi.program(gpus))
-        (seed / "usr/bin/nvidia-smi").chmod(0o755)
+        for name, text in nvidia_smi.programs(gpus).items():
+            program = seed / nvidia_smi.PLACES[name].lstrip("/")
+            program.parent.mkdir(parents=True, exist_ok=True)
+            program.write_text(text)
+            program.chmod(0o755)
         version = nvidia_smi.kernel_module(gpus)
         if version is not None and Path("/proc/driver").is_dir():
             (seed / "proc/driver/nvidia").mkdir(parents=True)

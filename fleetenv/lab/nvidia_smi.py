@@ -10,14 +10,16 @@ import uuid
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from xml.sax.saxutils import escape
 
+from fleetenv.lab.nvidia_xml import SIMULATED, marked, marked_xml, unmarked
 from fleetenv.remote import sh
 
 _ANSWERS = Path(__file__).with_name("nvidia_smi.sh")
+_SETTINGS = Path(__file__).with_name("nvidia_smi_set.sh")
+_STATE = ".simulated-gpus"
 
-SIMULATED = "<!-- fleetenv lab: simulated -->"
-"""What each simulated nvidia-smi writes, in its XML and after a failure, and nothing else does."""
+PLACES = {"nvidia-smi": "/usr/bin/nvidia-smi", "dmesg": "/usr/local/bin/dmesg"}
+"""Where a host that has a file system of its own has them; the real dmesg stays where it is."""
 
 
 class Fault(StrEnum):
@@ -43,6 +45,8 @@ class Gpus:
     compute_capability: str = "8.0"
     power_limit: int = 400
     ecc: bool = True
+    mig: bool = True  # whether it can be switched on
+    nvlinks: int = 12
     temperature: int = 31
     memory_used: int = 0
     utilization: int = 0
@@ -50,6 +54,9 @@ class Gpus:
     ecc_uncorrected: int = 0  # volatile and aggregate, each GPU
     remap_pending: bool = False  # a row remapping waits for a reset
     thermal_slowdown: bool = False
+    nvlinks_down: int = 0  # of the first GPU
+    xids: tuple[int, ...] = ()  # in the kernel log, all of the first GPU
+    process: str = ""  # the name of a program that uses each GPU
     fault: Fault | None = None
     library: str = ""  # with MISMATCH: the version of the library on disk
 
@@ -59,6 +66,11 @@ class Gpus:
         return [f"GPU-{uuid.uuid5(uuid.NAMESPACE_OID, f'{self.model} {index}')}" for index in range(self.count)]
 
     @property
+    def least_power(self) -> int:
+        """The lowest power limit that a GPU takes; the highest is its default."""
+        return self.power_limit // 4
+
+    @property
     def bus_ids(self) -> list[str]:
         """Each GPU's PCI address, `DOMAIN:BUS:DEVICE.FUNCTION` as nvidia-smi writes it."""
         return [f"00000000:{0x07 + 8 * index:02X}:00.0" for index in range(self.count)]
@@ -66,7 +78,12 @@ class Gpus:
 
 A100 = Gpus()
 H100 = Gpus(
-    model="NVIDIA H100 80GB HBM3", memory=81559, architecture="Hopper", compute_capability="9.0", power_limit=700
+    model="NVIDIA H100 80GB HBM3",
+    memory=81559,
+    architecture="Hopper",
+    compute_capability="9.0",
+    power_limit=700,
+    nvlinks=18,
 )
 RTX4090 = Gpus(
     model="NVIDIA GeForce RTX 4090",
@@ -77,6 +94,8 @@ RTX4090 = Gpus(
     compute_capability="8.9",
     power_limit=450,
     ecc=False,
+    mig=False,
+    nvlinks=0,
 )
 V100 = Gpus(
     model="Tesla V100-SXM2-32GB",
@@ -87,26 +106,71 @@ V100 = Gpus(
     architecture="Volta",
     compute_capability="7.0",
     power_limit=300,
+    mig=False,
+    nvlinks=6,
 )
 
 
+def programs(gpus: Gpus) -> dict[str, str]:
+    """Return the text of each program (POSIX sh) that a host with these GPUs has: `nvidia-smi`, and perhaps `dmesg`."""
+    found = {"nvidia-smi": program(gpus)}
+    if gpus.xids:
+        found["dmesg"] = _kernel_log(gpus)
+    return found
+
+
 def program(gpus: Gpus) -> str:
-    """Return the text of an executable `nvidia-smi` (POSIX sh) for a host with these GPUs."""
+    """Return the text of an executable `nvidia-smi` (POSIX sh) for a host with these GPUs.
+
+    It behaves: what is set with -pm, -pl, -c, -e, -mig and `mig -cgi` is what it tells afterwards. It keeps that in a
+    folder beside itself, so who may not write there may not set anything.
+    """
     head = "#!/bin/sh\n# Simulated by fleetenv lab: no GPU, no driver.\n"
     if gpus.fault is not None:
         message, status = _failure(gpus)
         return f"{head}echo {sh(SIMULATED)} >&2\nprintf '%s\\n' {sh(message)}\nexit {status}\n"
     columns = "\n".join(f"    {sh(name)}) set -- {sh(*cells)} ;;" for name, cells in _columns(gpus).items())
-    text = head + _ANSWERS.read_text(encoding="utf-8")
+    names = zip(gpus.uuids, gpus.bus_ids, strict=True)
+    ids = "\n".join(f"    {index} | {name} | {bus_id}) echo {index} ;;" for index, (name, bus_id) in enumerate(names))
+    text = head + _SETTINGS.read_text(encoding="utf-8") + _ANSWERS.read_text(encoding="utf-8")
     for name, value in {
-        "@xml@": xml(gpus),
+        "@xml@": marked_xml(gpus),
         "@list@": _list(gpus),
         "@table@": _table(gpus),
         "@columns@": columns,
+        "@ids@": ids,
         "@count@": str(gpus.count),
+        "@state@": _STATE,
+        "@ecc@": "yes" if gpus.ecc else "",
+        "@mig@": "yes" if gpus.mig else "",
+        "@busy@": "yes" if gpus.process else "",
+        "@least@": str(gpus.least_power),
+        "@most@": str(gpus.power_limit),
+        "@memory@": str(gpus.memory),
+        "@nvlinks@": str(gpus.nvlinks),
+        "@nvlinks_down@": str(gpus.nvlinks_down),
+        "@model@": sh(gpus.model),
     }.items():
         text = text.replace(name, value)
     return text
+
+
+def settings_folder(program: Path) -> Path:
+    """Return the folder in which the simulated nvidia-smi at this path keeps what was set."""
+    return program.with_name(_STATE)
+
+
+def xml(gpus: Gpus) -> str:
+    """Return what `nvidia-smi -q -x` prints while nothing is set."""
+    return unmarked(marked_xml(gpus))
+
+
+def _kernel_log(gpus: Gpus) -> str:
+    """Return a `dmesg` that tells of the Xids."""
+    bus_id = gpus.bus_ids[0].removeprefix("0000").lower().removesuffix(".0")
+    lines = [f"[{100 + number}.000000] NVRM: Xid (PCI:{bus_id}): {code}, pid=4242, name=simulated, simulated"
+             for number, code in enumerate(gpus.xids)]  # fmt: skip
+    return f"#!/bin/sh\n# Simulated by fleetenv lab.\nprintf '%s\\n' {sh(SIMULATED, *lines)}\n"
 
 
 def kernel_module(gpus: Gpus) -> str | None:
@@ -176,12 +240,12 @@ def _columns(gpus: Gpus) -> dict[str, list[str]]:
         "utilization.gpu": each(f"{gpus.utilization} %"),
         "temperature.gpu": each(gpus.temperature),
         "power.draw": each(f"{gpus.power_limit / 8:.2f} W"),
-        "power.limit": each(f"{gpus.power_limit:.2f} W"),
-        "persistence_mode": each(_switch(gpus.persistence)),
-        "compute_mode": each("Default"),
+        "power.limit": [marked("power_limit", index, f"{gpus.power_limit:.2f} W") for index in range(gpus.count)],
+        "persistence_mode": [marked("persistence", index, _switch(gpus.persistence)) for index in range(gpus.count)],
+        "compute_mode": [marked("compute_mode", index, "Default") for index in range(gpus.count)],
         "compute_cap": each(gpus.compute_capability),
-        "mig.mode.current": each("[N/A]"),
-        "ecc.mode.current": each(_switch(gpus.ecc) if gpus.ecc else "[N/A]"),
+        "mig.mode.current": [marked("mig", index, "Disabled" if gpus.mig else "[N/A]") for index in range(gpus.count)],
+        "ecc.mode.current": [marked("ecc", index, "Enabled" if gpus.ecc else "[N/A]") for index in range(gpus.count)],
         "ecc.errors.uncorrected.volatile.total": each(gpus.ecc_uncorrected if gpus.ecc else "[N/A]"),
         "pstate": each("P0"),
     }
@@ -189,102 +253,3 @@ def _columns(gpus: Gpus) -> dict[str, list[str]]:
 
 def _switch(on: bool) -> str:
     return "Enabled" if on else "Disabled"
-
-
-def xml(gpus: Gpus) -> str:
-    """Return what `nvidia-smi -q -x` prints: the fields of nvsmi_device_v12.dtd that fleet tools read."""
-    cards = "".join(
-        _card(gpus, index, name, bus_id)
-        for index, (name, bus_id) in enumerate(zip(gpus.uuids, gpus.bus_ids, strict=True))
-    )
-    return (
-        '<?xml version="1.0" ?>\n'
-        '<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">\n'
-        f"{SIMULATED}\n"
-        "<nvidia_smi_log>\n"
-        "\t<timestamp>Thu Jan  1 00:00:00 1970</timestamp>\n"
-        f"\t<driver_version>{escape(gpus.driver)}</driver_version>\n"
-        f"\t<cuda_version>{escape(gpus.cuda)}</cuda_version>\n"
-        f"\t<attached_gpus>{gpus.count}</attached_gpus>\n"
-        f"{cards}"
-        "</nvidia_smi_log>"
-    )
-
-
-def _card(gpus: Gpus, index: int, name: str, bus_id: str) -> str:
-    active = "Active" if gpus.thermal_slowdown else "Not Active"
-    errors = str(gpus.ecc_uncorrected) if gpus.ecc else "N/A"
-    corrected = "0" if gpus.ecc else "N/A"
-    mode = _switch(True) if gpus.ecc else "N/A"
-    draw = f"{gpus.power_limit / 8:.2f} W"
-    counts = _element(
-        "sram_correctable", corrected, "sram_uncorrectable_parity", "0" if gpus.ecc else "N/A",
-        "sram_uncorrectable_secded", errors, "dram_correctable", corrected, "dram_uncorrectable", errors,
-    )  # fmt: skip
-    rows = _element(
-        "remapped_row_corr", "0", "remapped_row_unc", str(int(gpus.remap_pending)),
-        "remapped_row_pending", "Yes" if gpus.remap_pending else "No", "remapped_row_failure", "No",
-    )  # fmt: skip
-    power = _element(
-        "power_state", "P0", "average_power_draw", draw, "instant_power_draw", draw,
-        "current_power_limit", f"{gpus.power_limit:.2f} W", "default_power_limit", f"{gpus.power_limit:.2f} W",
-    )  # fmt: skip
-    body = _element(
-        "product_name", escape(gpus.model),
-        "product_brand", escape(gpus.brand),
-        "product_architecture", escape(gpus.architecture),
-        "display_mode", "Disabled",
-        "display_active", "Disabled",
-        "persistence_mode", _switch(gpus.persistence),
-        "addressing_mode", "None",
-        "mig_mode", _element("current_mig", "N/A", "pending_mig", "N/A"),
-        "mig_devices", "None",
-        "serial", "simulated",
-        "uuid", name,
-        "minor_number", str(index),
-        "vbios_version", "simulated",
-        "pci", _element("pci_bus", bus_id[9:11], "pci_device", "00", "pci_domain", "0000", "pci_bus_id", bus_id),
-        "fan_speed", "N/A",
-        "performance_state", "P0",
-        "clocks_event_reasons", _element(
-            "clocks_event_reason_gpu_idle", "Not Active" if gpus.utilization else "Active",
-            "clocks_event_reason_sw_power_cap", "Not Active",
-            "clocks_event_reason_hw_slowdown", active,
-            "clocks_event_reason_hw_thermal_slowdown", active,
-            "clocks_event_reason_hw_power_brake_slowdown", "Not Active",
-            "clocks_event_reason_sw_thermal_slowdown", "Not Active",
-        ),
-        "fb_memory_usage", _element(
-            "total", f"{gpus.memory} MiB", "reserved", "0 MiB", "used", f"{gpus.memory_used} MiB",
-            "free", f"{gpus.memory - gpus.memory_used} MiB",
-        ),
-        "compute_mode", "Default",
-        "utilization", _element("gpu_util", f"{gpus.utilization} %", "memory_util", "0 %"),
-        "ecc_mode", _element("current_ecc", mode, "pending_ecc", mode),
-        "ecc_errors", _element("volatile", counts, "aggregate", counts),
-        "retired_pages", _element(
-            "multiple_single_bit_retirement", _element("retired_count", "N/A"),
-            "double_bit_retirement", _element("retired_count", "N/A"),
-            "pending_blacklist", "N/A", "pending_retirement", "N/A",
-        ),
-        "remapped_rows", rows if gpus.ecc else "N/A",
-        "temperature", _element(
-            "gpu_temp", f"{gpus.temperature} C", "gpu_temp_max_threshold", "92 C", "gpu_temp_slow_threshold", "89 C",
-        ),
-        "gpu_power_readings", power,
-        "processes", "",
-    )  # fmt: skip
-    return f'\t<gpu id="{bus_id}">\n{_indented(body, 2)}\t</gpu>\n'
-
-
-def _element(*pairs: str) -> str:
-    """Return elements, one a line, from alternating names and contents; contents with lines of their own are nested."""
-    lines = []
-    for name, content in zip(pairs[::2], pairs[1::2], strict=True):
-        inner = f"\n{_indented(content, 1)}" if content.endswith("\n") else content
-        lines.append(f"<{name}>{inner}</{name}>\n")
-    return "".join(lines)
-
-
-def _indented(text: str, depth: int) -> str:
-    return "".join(f"{chr(9) * depth}{line}" for line in text.splitlines(keepends=True))

@@ -2,7 +2,7 @@
 # `--query-gpu` prints one line a GPU, its cells joined by ', '; which cells is only known when it is called.
 
 query_xml() {
-    cat <<'END'
+    settled <<'END'
 @xml@
 END
 }
@@ -52,28 +52,49 @@ query_csv() { # FIELDS FORMAT
         printf '%s\n' "$header"
         ;;
     esac
-    index=0
-    while [ "$index" -lt @count@ ]; do
+    for index in $(chosen "$which"); do
         line=
         for field in $fields; do
             cell=$(column "$field" "$index")
+            cell=$(printf '%s\n' "$cell" | settled)
             case ,$2, in *,nounits,*) cell=$(without_unit "$cell") ;; esac
             line="$line${line:+, }$cell"
         done
         printf '%s\n' "$line"
-        index=$((index + 1))
     done
 }
 
-query= as_xml= gpu_fields= format=
-while [ $# -gt 0 ]; do
-    case $1 in
-    -L | --list-gpus)
-        cat <<'END'
+list() {
+    while read -r line; do
+        printf '%s\n' "$line"
+        index=${line#GPU }
+        mig_list "${index%%:*}"
+    done <<'END'
 @list@
 END
-        exit 0
-        ;;
+}
+
+case $1 in
+mig | nvlink)
+    command=$1
+    shift
+    "$command" "$@"
+    exit 0
+    ;;
+esac
+query= as_xml= gpu_fields= format= which= list= settings=
+while [ $# -gt 0 ]; do
+    case $1 in
+    -L | --list-gpus) list=yes ;;
+    -i | --id) which=$2 && shift ;;
+    --id=*) which=${1#*=} ;;
+    -pm | -pl | -c | -e | -mig) settings="$settings $1=$2" && shift ;;
+    --persistence-mode=*) settings="$settings -pm=${1#*=}" ;;
+    --power-limit=*) settings="$settings -pl=${1#*=}" ;;
+    --compute-mode=*) settings="$settings -c=${1#*=}" ;;
+    --ecc-config=*) settings="$settings -e=${1#*=}" ;;
+    --multi-instance-gpu=*) settings="$settings -mig=${1#*=}" ;;
+    -r | --gpu-reset) settings="$settings reset=" ;;
     -q | --query) query=yes ;;
     -x | --xml-format) as_xml=yes ;;
     -qx | -xq) query=yes as_xml=yes ;;
@@ -86,7 +107,16 @@ END
     esac
     shift
 done
-if [ -n "$gpu_fields" ]; then
+if [ -n "$settings" ]; then
+    for setting in $settings; do
+        for gpu in $(chosen "$which"); do
+            change "$gpu" "${setting%%=*}" "${setting#*=}"
+        done
+    done
+    echo "All done."
+elif [ -n "$list" ]; then
+    list
+elif [ -n "$gpu_fields" ]; then
     query_csv "$gpu_fields" "$format"
 elif [ -n "$query$as_xml" ]; then
     query_xml

@@ -34,6 +34,7 @@ MODULES: Mapping[str, Entry] = {
     "file": Entry("file", "File"),
     "gather_facts": Entry("setup", "Setup"),
     "gpu_driver": Entry("gpu_driver", "GpuDriver"),
+    "gpu_settings": Entry("gpu_settings", "GpuSettings"),
     "group": Entry("group", "Group"),
     "include_vars": Entry("include_vars", "IncludeVars", "file"),
     "jupyter_kernel": Entry("jupyter_kernel", "JupyterKernel"),
