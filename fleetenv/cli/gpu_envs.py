@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from fleetenv.cli.inquiring import ask_each, exit_status
@@ -76,6 +77,7 @@ def _locks_of(folder: Path) -> list[Lock]:
 
 def _judging(environments: Mapping[str, Environment]) -> Callable[[Connection], Awaitable[Suited]]:
     """Return what asks a host for its GPUs, and judges each environment by them."""
+    fitting = cache(fits)
 
     async def ask(connection: Connection) -> Suited:
         probe = gpu_probe()
@@ -88,7 +90,7 @@ def _judging(environments: Mapping[str, Environment]) -> Callable[[Connection], 
         said = machine.text.strip()
         platform = PLATFORMS.get(said, said[:_MACHINE_LENGTH])
         judged = {
-            name: fit(each.needs[platform], host, fits) if platform in each.needs else NOT_LOCKED
+            name: fit(each.needs[platform], host, fitting) if platform in each.needs else NOT_LOCKED
             for name, each in environments.items()
         }
         return Suited(platform, host, judged)

@@ -9,6 +9,7 @@ branches).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -66,11 +67,12 @@ def architecture_of(gpu: Gpu) -> Architecture | None:
 
     Drivers before 515 name no architecture.
     """
-    for text in (gpu.architecture, gpu.model):
-        for architecture, models in ARCHITECTURES:
-            if text and models.search(text):
-                return architecture
-    return None
+    return (_named(gpu.architecture) if gpu.architecture else None) or _named(gpu.model)
+
+
+@lru_cache(maxsize=1000)
+def _named(text: str) -> Architecture | None:
+    return next((architecture for architecture, models in ARCHITECTURES if models.search(text)), None)
 
 
 def is_data_centre(gpu: Gpu) -> bool:

@@ -41,7 +41,7 @@ class _Torch:
     def __init__(self) -> None:
         self._torch: Any = import_module("torch")
         self.version = str(self._torch.__version__)
-        self.device = "cpu"
+        self.device = ""
 
     def prepare(self, size: int, device: str) -> None:
         torch = self._torch
@@ -52,6 +52,7 @@ class _Torch:
             torch.cuda.init()  # says why it sees no GPU
             self.device = str(torch.cuda.get_device_name(0))
         place = torch.device("cuda:0" if self._on_gpu else "cpu")
+        self.device = self.device or str(place)
         self._left = torch.randint(_LEAST, _MOST + 1, (size, size)).float()
         self._right = torch.randint(_LEAST, _MOST + 1, (size, size)).float()
         self._weights = torch.randint(1, 9, (size, 1)).double()

@@ -49,7 +49,8 @@ sys.modules["fleetenv.onhost.multiply"].main(**asked["arguments"])
 
 _HELD = """\
 import importlib.util, json, sys
-print(json.dumps([name for name in sys.argv[1:] if importlib.util.find_spec(name)]))
+found = {name: importlib.util.find_spec(name) for name in sys.argv[1:]}
+print(json.dumps([name for name, spec in found.items() if spec and spec.origin]))  # a mere folder has no origin
 """
 
 

@@ -17,7 +17,7 @@ from fleetenv.errors import HostError
 from fleetenv.gpu.fitness import Fit, Fitness, driver_for_all
 from fleetenv.gpu.needs import Needs, Reason
 from fleetenv.gpu.states import GpuHost
-from fleetenv.report.hosts import fold_hosts
+from fleetenv.report.hosts import fold_hosts, name_hosts
 from fleetenv.report.text import counted, visible_line
 
 FORMAT = "fleetenv.gpu-envs"
@@ -123,36 +123,66 @@ def _alike(answers: Mapping[str, Answer]) -> list[tuple[str, Answer]]:
             cells = tuple((name, each.fitness, each.driver) for name, each in answer.fits.items())
             key = (answer.platform, _driver(answer.gpus), _models(answer.gpus), answer.gpus.simulated, cells)
             rows.setdefault(key, []).append(host)
-    return [(visible_line(fold_hosts(hosts)), answers[hosts[0]]) for hosts in rows.values()]
+    return [(_few(hosts), answers[hosts[0]]) for hosts in rows.values()]
+
+
+def _few(hosts: Sequence[str]) -> str:
+    """Name hosts in two lines of their column: if these are too many, the first ones, and how many there are."""
+    named = visible_line(fold_hosts(hosts))
+    if len(named) <= 2 * _WIDEST:
+        return named
+    shown = named[: 2 * _WIDEST - len(f", ... ({len(hosts)} in all)")].rpartition(", ")[0] or named[:_WIDEST]
+    return f"{shown}, ... ({len(hosts)} in all)"
 
 
 def _tables(
     environments: Mapping[str, Environment], rows: Sequence[tuple[str, Answer]], width: int
 ) -> Iterator[RenderableType]:
-    """Return as many tables as the environments' columns need, each as wide as the terminal at most."""
+    """Return hosts by environments; where the terminal is too narrow for these, environments by numbered hosts."""
     heads = [_head(hosts, answer) for hosts, answer in rows]
-    room = width - sum(
-        max(min(cell.cell_len, _WIDEST) for cell in column) + _GAP for column in zip(*heads, strict=True)
-    )
     columns = {name: [_cell(answer, name) for _, answer in rows] for name in environments}
-    shown: list[str] = []
+    used = sum(max(min(cell.cell_len, _WIDEST) for cell in column) + _GAP for column in zip(*heads, strict=True))
+    if used + sum(_needed_width(name, cells) for name, cells in columns.items()) <= width:
+        yield _by_host(heads, columns)
+        return
+    yield _by_host([(Text(str(number)), *head) for number, head in enumerate(heads, 1)], {})
+    room = width - max(map(len, environments)) - _GAP
+    taken: list[int] = []
+    needed = [_needed_width("", [cells[index] for cells in columns.values()]) for index in range(len(rows))]
+    for index, one in enumerate(needed):
+        if taken and sum(needed[each] for each in taken) + one > room:
+            yield _by_environment(taken, columns)
+            taken = []
+        taken.append(index)
+    yield _by_environment(taken, columns)
+
+
+def _needed_width(title: str, cells: Sequence[Text]) -> int:
+    return max(len(title), *(cell.cell_len for cell in cells)) + _GAP
+
+
+def _by_host(heads: Sequence[Sequence[Text]], columns: Mapping[str, Sequence[Text]]) -> Table:
+    titles = ("HOSTS", "DRIVER", "GPUS")
+    table = _bare_table("#", *titles) if heads and len(heads[0]) > len(titles) else _bare_table(*titles)
     for name in columns:
-        needed = [max(len(one), *(cell.cell_len for cell in columns[one])) + _GAP for one in (*shown, name)]
-        if shown and sum(needed) > room:
-            yield _table(shown, heads, columns)
-            shown = []
-        shown.append(name)
-    yield _table(shown, heads, columns)
-
-
-def _table(names: Sequence[str], heads: Sequence[Sequence[Text]], columns: Mapping[str, Sequence[Text]]) -> Table:
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    for title in ("HOSTS", "DRIVER", "GPUS"):
-        table.add_column(title, overflow="fold", max_width=_WIDEST, no_wrap=title == "DRIVER")
-    for name in names:
         table.add_column(visible_line(name), overflow="fold")
     for index, head in enumerate(heads):
-        table.add_row(*head, *(columns[name][index] for name in names))
+        table.add_row(*head, *(cells[index] for cells in columns.values()))
+    return table
+
+
+def _by_environment(numbers: Sequence[int], columns: Mapping[str, Sequence[Text]]) -> Table:
+    table = _bare_table("ENVIRONMENT", *(f"#{number + 1}" for number in numbers))
+    for name, cells in columns.items():
+        table.add_row(Text(visible_line(name)), *(cells[number] for number in numbers))
+    return table
+
+
+def _bare_table(*titles: str) -> Table:
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for title in titles:
+        named = title in ("HOSTS", "GPUS")
+        table.add_column(title, overflow="fold", max_width=_WIDEST if named else None, no_wrap=title == "DRIVER")
     return table
 
 
@@ -218,7 +248,7 @@ def _advice(answers: Mapping[str, Answer]) -> Iterator[RenderableType]:
         elif lines := tuple(_lines(answer)):
             told.setdefault(lines, []).append(host)
     for lines, hosts in told.items():
-        yield Text("\n").append(visible_line(fold_hosts(hosts)), "bold")
+        yield Text("\n").append("\n".join(map(visible_line, name_hosts(hosts, everyone=False))), "bold")
         words = Text("\n").join(Text(visible_line(text), style) for text, style in lines)
         yield Padding(words, (0, 0, 0, 2), expand=False)
 

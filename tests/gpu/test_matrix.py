@@ -244,6 +244,28 @@ def test_alike_hosts_share_a_row():
     assert max(map(len, told.splitlines())) <= 100
 
 
+def test_hosts_that_cannot_be_folded_fill_no_screen():
+    seen = {0: suited(host("550.54.15", A100)), 1: suited(host("470.82.01", V100))}
+    told = shown({f"node{number}": seen[number % 2] for number in range(400)})
+    assert len(told.splitlines()) < 30
+    assert "node0, node2," in told
+    assert "(200 in all)" in told
+
+
+def test_many_environments_are_rows_of_their_own():
+    many = {f"team_project_{number:02}": ENVIRONMENTS["nlp_train"] for number in range(20)}
+    answers = {}
+    for name, seen in {"gpu01": host("550.54.15", A100), "gpu02": host("470.82.01", V100)}.items():
+        answers[name] = Suited("linux-64", seen, dict.fromkeys(many, fit(cuda("12.4"), seen, fits)))
+    stream = io.StringIO()
+    print_matrix(many, answers, Console(file=stream, width=80))
+    rows = [line.split() for line in stream.getvalue().splitlines()]
+    assert rows[2] == ["2", "gpu02", "470.82.01", "Tesla", "V100-SXM2-32GB"]
+    assert rows[4] == ["ENVIRONMENT", "#1", "#2"]
+    assert rows[5] == ["team_project_00", "runs", ">=", "525.60.13"]
+    assert len(rows[24]) == 4
+
+
 def test_what_a_host_says_steers_no_terminal():
     evil = "\x1b[31m\u202eA100\n"
     told = shown({evil: suited(host("550.54.15", evil)), "b": Unreachable(evil)})
