@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec import UNSET
+
 from fleetenv.drift.finding import Against, Finding
-from fleetenv.drift.snapshot import Change, Path, Plain, Snapshot, changes
+from fleetenv.drift.snapshot import Change, Plain, Snapshot, changes
 from fleetenv.history.model import DatedChange, HostChanges, HostSnapshot, Kind
 from fleetenv.history.runs import Since
-from fleetenv.history.snapshots import Snapshots
+from fleetenv.history.snapshots import Snapshots, Step
 from fleetenv.severity import Severity
 
 if TYPE_CHECKING:
@@ -90,9 +93,25 @@ class Changes:
         found = list(changes(base.snapshot, newest.snapshot))
         if not found:
             return ()
-        steps = [each for each in self._snapshots.of_host(host, since=base.run) if base.run < each.run < newest.run]
+        steps = self._snapshots.steps(host, after=base.run, before=newest.run)
         applied = self._applied(host, base.run, newest.run)
-        return tuple(_date(change, [base, *steps], newest, applied) for change in found)
+        return tuple(self._date(change, base, steps, newest, applied) for change in found)
+
+    def _date(
+        self, change: Change, base: HostSnapshot, steps: Sequence[Step], newest: HostSnapshot, applied: Sequence[int]
+    ) -> DatedChange:
+        """Find the look since which a value is as it is now. `steps` are those between `base` and `newest`."""
+        run, taken, last = newest.run, newest.taken, base.run
+        for step in reversed(steps):
+            value = self._snapshots.value(step, change.path)
+            if value is UNSET:
+                continue
+            if value != change.after:
+                last = step.run
+                break
+            run, taken = step.run, step.taken
+        between = [each for each in applied if last < each < run]
+        return DatedChange(change, run, taken, between[-1] if between else None)
 
     def _applied(self, host: str, after: int, before: int) -> Sequence[int]:
         """Return the runs of `apply` that changed a host between two looks, oldest first."""
@@ -103,28 +122,6 @@ class Changes:
             (host, after, before, str(Kind.APPLY)),
         )
         return [run for (run,) in rows]
-
-
-def _date(change: Change, steps: Sequence[HostSnapshot], newest: HostSnapshot, applied: Sequence[int]) -> DatedChange:
-    """Find the look since which a value is as it is now. `steps` are the looks before `newest`, oldest first."""
-    seen, last = newest, steps[0]
-    for each in reversed(steps):
-        if value_at(each.snapshot, change.path) != change.after:
-            last = each
-            break
-        seen = each
-    between = [run for run in applied if last.run < run < seen.run]
-    return DatedChange(change, seen.run, seen.taken, between[-1] if between else None)
-
-
-def value_at(snapshot: Snapshot, path: Path) -> Plain:
-    """Return the value at a path, or None where there is nothing."""
-    value: Plain = snapshot
-    for key in path:
-        if not isinstance(value, Mapping) or key not in value:
-            return None
-        value = value[key]
-    return value
 
 
 def _finding(host: HostChanges, dated: DatedChange) -> Finding:
@@ -153,16 +150,10 @@ def _said(change: Change) -> str:
 
 
 def _shown(value: Plain) -> str:
-    import msgspec
-
     if isinstance(value, str):
         text = value
     elif isinstance(value, Mapping):
-        text = ", ".join(_keys(value))
+        text = ", ".join(sorted(value))
     else:
         text = msgspec.json.encode(value).decode()
     return text if len(text) <= 120 else f"{text[:120]}..."
-
-
-def _keys(value: Mapping[str, Plain]) -> Iterator[str]:
-    yield from sorted(value)

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from fleetenv.drift.finding import Against, Finding
 from fleetenv.history.blobs import Blobs
+from fleetenv.history.clock import local
 from fleetenv.history.model import RunFinding, Streak
-from fleetenv.history.runs import local
 
 if TYPE_CHECKING:
     import sqlite3

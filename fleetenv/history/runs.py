@@ -12,6 +12,7 @@ import msgspec
 from fleetenv.errors import InputError
 from fleetenv.events import TaskRef
 from fleetenv.history.blobs import Blobs
+from fleetenv.history.clock import local
 from fleetenv.history.model import (
     Errand,
     HostRun,
@@ -276,8 +277,3 @@ def _state(finished: bool, interrupted: bool, process: str) -> RunState:
     if not is_of_this_machine(process):
         return RunState.UNFINISHED
     return RunState.RUNNING if is_alive(process) else RunState.DIED
-
-
-def local(seconds: float) -> datetime:
-    """Return a stored time with the zone of this machine."""
-    return datetime.fromtimestamp(seconds).astimezone()

@@ -72,6 +72,7 @@ CREATE TABLE visit (
 ) WITHOUT ROWID;
 CREATE INDEX visit_host ON visit (host, run);
 CREATE INDEX visit_snapshot ON visit (host, run, snapshot) WHERE snapshot IS NOT NULL;
+CREATE INDEX visit_changed ON visit (host, run) WHERE changed > 0;
 CREATE INDEX visit_findings ON visit (host, run) WHERE findings IS NOT NULL;
 
 CREATE TABLE streak (

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from fleetenv.drift.snapshot import Path
-from fleetenv.history.changes import value_at
+from fleetenv.history.clock import local
 from fleetenv.history.model import Kind, RunPoint, Tally, ValuePoint
-from fleetenv.history.runs import local
 from fleetenv.history.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Series:
     def value(self, host: str, path: Path, *, limit: int = 200) -> list[ValuePoint]:
         """Return what a value of a host was over time: a point where it changed, and at the first of its snapshots."""
         points: list[ValuePoint] = []
-        for each in self._snapshots.of_host(host, limit=limit):
-            value = value_at(each.snapshot, path)
-            if not points or points[-1].value != value:
-                points.append(ValuePoint(each.run, each.taken, value))
-        return points
+        for step in self._snapshots.steps(host):
+            value = self._snapshots.value(step, path)
+            if value is not UNSET and (not points or points[-1].value != value):
+                points.append(ValuePoint(step.run, step.taken, value))
+        return points[-limit:]
