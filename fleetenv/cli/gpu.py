@@ -7,6 +7,7 @@ compares the product with the CPU's: it uses GPUs for some seconds. Nothing is c
 Examples:
   fleetenv gpu -i inventories/lab
   fleetenv gpu 'a100:!gpu07' -i inventories/lab --json
+  fleetenv gpu gpu07 --details --dcgm -i inventories/lab
   fleetenv gpu a100 --envs envs/nlp_train.yml -i inventories/lab
   fleetenv gpu a100 --smoke nlp_train -i inventories/lab
 
@@ -23,21 +24,24 @@ import sys
 from fleetenv.cli.inquiring import DEFAULT_PREFIX, ask_each, environment_name
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_settings, seconds
 from fleetenv.errors import HostError, TaskFailed
-from fleetenv.gpu.probe import SMI_SECONDS, gpu_probe
+from fleetenv.gpu.probe import DCGM_SECONDS, PROBE_SECONDS, gpu_probe, thorough_probe
 from fleetenv.gpu.states import GpuHost
-from fleetenv.remote import Run
+from fleetenv.remote import Probe, Run
 from fleetenv.report.gpus import gpus_json, print_gpus
 from fleetenv.shell import Connection
 
 EXIT_UNREACHABLE = 4
 SMOKE_SECONDS = 180.0  # loading a framework from a cold network disk takes a minute
-_SECONDS = SMI_SECONDS + 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("pattern", nargs="?", default="all", metavar="PATTERN", help="which hosts (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--details", action="store_true", help="show each GPU: memory, heat, power, links, users")
+    parser.add_argument(
+        "--dcgm", action="store_true", help="run DCGM's quick diagnosis, which uses the GPUs for seconds"
+    )
     more = parser.add_mutually_exclusive_group()
     more.add_argument(
         "--envs", nargs="*", metavar="FILE",
@@ -70,19 +74,31 @@ def run(options: argparse.Namespace) -> int:
 
         return run_smoke(options)
     with connecting(options) as connect:
-        answers = asyncio.run(ask_each(read_settings(options, options.pattern), _ask, connect, options.forks))
+        ask = _ask_thoroughly if options.dcgm else _ask
+        answers = asyncio.run(ask_each(read_settings(options, options.pattern), ask, connect, options.forks))
     if options.json:
         sys.stdout.write(gpus_json(answers))
     else:
         from rich.console import Console
 
+        if options.details:
+            from fleetenv.report.gpu_details import print_details
+
+            print_details(answers, Console())
         print_gpus(answers, Console())
     return EXIT_UNREACHABLE if any(isinstance(answer, HostError) for answer in answers.values()) else 0
 
 
 async def _ask(connection: Connection) -> GpuHost:
-    probe = gpu_probe()
-    question = Run(probe.script, may_fail=True, timeout=_SECONDS)
+    return await _put(connection, gpu_probe(), PROBE_SECONDS)
+
+
+async def _ask_thoroughly(connection: Connection) -> GpuHost:
+    return await _put(connection, thorough_probe(), PROBE_SECONDS + DCGM_SECONDS)
+
+
+async def _put(connection: Connection, probe: Probe[GpuHost], seconds: float) -> GpuHost:
+    question = Run(probe.script, may_fail=True, timeout=seconds)
     (completed,) = await connection.talk([question], become=connection.settings.becoming())
     try:
         return probe.parse(completed)

@@ -26,6 +26,9 @@ from fleetenv.remote import Completed, Probe
 SMI_SECONDS = 60
 """After this nvidia-smi counts as hung; on 16 GPUs without persistence mode it takes about 20 s."""
 
+PROBE_SECONDS = SMI_SECONDS + 100
+"""After this the whole question counts as hung: nvidia-smi, and what is asked after it."""
+
 DCGM_SECONDS = 180
 """After this DCGM's quick diagnosis is ended; it takes 5 to 60 s."""
 
