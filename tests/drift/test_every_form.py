@@ -8,6 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fleetenv.drift.survey import drift_report
 from fleetenv.errors import InputError
@@ -69,6 +71,13 @@ def test_a_host_that_writes_megabytes_makes_no_large_report(form):
     assert len(rendered(hostile_findings([HUGE]), form)) < 1_000_000
 
 
+def test_a_fleet_in_flames_still_fits_a_screenful_or_two_and_an_issue():
+    report = hostile_findings([f"{number} {'`|<' * 500}" for number in range(60)])
+    assert len(rendered(report, Form.TEXT).splitlines()) < 260
+    assert len(rendered(report, Form.MARKDOWN)) <= 60_000
+    assert "more kinds" in rendered(report, Form.MARKDOWN)
+
+
 @pytest.mark.parametrize("form", [form for form in Form if form is not Form.PROMETHEUS])
 def test_every_finding_is_told_with_what_mends_it_and_what_is_simulated_or_waived(form):
     shown = rendered(every_kind(), form).replace("\\_", "_")
@@ -77,6 +86,18 @@ def test_every_finding_is_told_with_what_mends_it_and_what_is_simulated_or_waive
         "nlp_train: numpy", "470.82.01 is older", "Connection refused", "fleetenv ping gpu04", "5.15.0-107",
     ):  # fmt: skip
         assert words in shown
+
+
+@given(st.text(st.characters(), min_size=1, max_size=40))
+@settings(max_examples=15, deadline=None)
+def test_whatever_a_host_writes_every_form_stays_whole(text):
+    report = hostile_findings([text])
+    for form in Form:
+        assert all(char.isprintable() or char in "\n\t" for char in rendered(report, form))
+    assert len(json.loads(rendered(report, Form.JSON))["findings"]) == len(report.findings)
+    assert len(json.loads(rendered(report, Form.SARIF))["runs"][0]["results"]) == len(report.findings)
+    ElementTree.fromstring(rendered(report, Form.JUNIT))
+    assert elements(rendered(report, Form.HTML)) == elements(rendered(hostile_findings(["x"]), Form.HTML))
 
 
 def elements(page: str) -> set[str]:

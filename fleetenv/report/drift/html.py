@@ -11,9 +11,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 
-from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -63,22 +64,12 @@ class _Told(Struct, frozen=True):
 def drift_html(report: DriftReport, earlier: Sequence[RunPoint] = ()) -> str:
     """Return the page; `earlier` looks, the oldest first, are plotted."""
     style, script = _file("page.css"), _file("page.js")
-    environment = Environment(
-        loader=DictLoader({"page": _file("page.html.j2")}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        line=visible_line, value=value_text, fold=fold_hosts, title=_title, counted=counted, brief=_brief, quoted=sh
-    )
     sharing = Sharing(report)
     shared = [*sharing.shared(each for each in report.findings if each.waiver is None)]
     shared += sharing.shared(each for each in report.findings if each.waiver is not None)
     hosts = len(report.hosts)
     table = matrix(report, shared, fold=hosts > _HIDE_HOSTS)
-    return environment.get_template("page").render(
+    return _template().render(
         report=report,
         table=table,
         told=list(_told(report, shared)),
@@ -104,6 +95,21 @@ def drift_html(report: DriftReport, earlier: Sequence[RunPoint] = ()) -> str:
         policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'",
     )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=DictLoader({"page": _file("page.html.j2")}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        line=visible_line, value=value_text, fold=fold_hosts, title=_title, counted=counted, brief=_brief, quoted=sh
+    )
+    return environment.get_template("page")
 
 
 def _told(report: DriftReport, shared: Sequence[Shared]) -> Iterator[_Told]:

@@ -14,8 +14,8 @@ from fleetenv.report.text import clipped, counted, visible_line
 from fleetenv.severity import Severity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&@$]|:(?=//))")
-_MAX_ROWS = 60
-_MAX_DETAILS = 20
+_MAX_SIZE = 60_000  # characters; an issue on GitHub holds 65536
+_ROWS = (60, 15, 5, 0)  # of a table or a list: the most that fit
 _MAX_DIFF_LINES = 60
 _MAX_DIFFERENCES = 20  # of one task on one host
 _MAX_TEXT = 300  # characters in a cell of the table
@@ -23,11 +23,18 @@ _MAX_NAMES = 400  # characters of folded host names
 
 
 def drift_markdown(report: DriftReport) -> str:
-    """Return the document (GitHub's Markdown). Texts from hosts stand escaped, or in code that they cannot end."""
-    return "\n".join([*_lines(report), ""])
+    """Return the document (GitHub's Markdown), which an issue can hold.
+
+    Texts from hosts stand escaped, or in code that they cannot end.
+    """
+    for rows in _ROWS:
+        document = "\n".join([*_lines(report, rows), ""])
+        if len(document) <= _MAX_SIZE:
+            break
+    return document
 
 
-def _lines(report: DriftReport) -> Iterator[str]:
+def _lines(report: DriftReport, rows: int) -> Iterator[str]:
     sharing = Sharing(report)
     findings = sharing.shared(report.drifting)
     yield f"## Drift: {_escaped(report.playbook)}"
@@ -35,14 +42,16 @@ def _lines(report: DriftReport) -> Iterator[str]:
     yield _summary(report)
     if findings:
         yield from ("", "| | hosts | what | found | mend |", "| --- | --- | --- | --- | --- |")
-        yield from (_row(report, shared) for shared in findings[:_MAX_ROWS])
-        if len(findings) > _MAX_ROWS:
-            yield f"| | | and {len(findings) - _MAX_ROWS} more kinds | | |"
-    yield from _details(report, findings)
-    yield from _notes(sharing.shared([*untold_notes(report), *(each for each in report.findings if each.waiver)]))
+        yield from (_row(report, shared) for shared in findings[:rows])
+        if len(findings) > rows:
+            yield f"| | | and {len(findings) - rows} more kinds | | |"
+    yield from _details(report, findings, rows // 3)
+    yield from _notes(sharing.shared([*untold_notes(report), *(each for each in report.findings if each.waiver)]), rows)
     uneven = [each for each in report.uneven if not each.in_playbook]
     if uneven:
-        yield from _folded("Not the same everywhere", [line for each in uneven for line in _uneven(each)])
+        more = [f"and {len(uneven) - rows} more values"] if len(uneven) > rows else []
+        told = [line for each in uneven[:rows] for line in _uneven(each)]
+        yield from _folded("Not the same everywhere", [*told, *more])
 
 
 def _summary(report: DriftReport) -> str:
@@ -75,16 +84,16 @@ def _what(shared: Shared) -> str:
     return _escaped(words.subject(shared.first)) + (" (simulated)" if shared.first.simulated else "")
 
 
-def _details(report: DriftReport, findings: Sequence[Shared]) -> Iterator[str]:
+def _details(report: DriftReport, findings: Sequence[Shared], most: int) -> Iterator[str]:
     """Yield all that differs, folded: of findings whose row cannot hold it."""
     detailed = [(each, each.cell) for each in findings if each.cell is not None and _is_long(each.cell)]
-    for shared, cell in detailed[:_MAX_DETAILS]:
+    for shared, cell in detailed[:most]:
         item = None if shared.first.item is None else report.items[shared.first.item]
         where = f" ({item.task.location.file}:{item.task.location.line})" if item else ""
         title = f"{words.hosts(shared.hosts, _MAX_NAMES)}: {words.subject(shared.first)}{where}"
         yield from _folded(title, [*_differences(cell)])
-    if len(detailed) > _MAX_DETAILS:
-        yield from ("", f"Of {len(detailed) - _MAX_DETAILS} more kinds the details are left out.")
+    if len(detailed) > most:
+        yield from ("", f"Of {len(detailed) - most} more kinds the details are left out.")
 
 
 def _is_long(cell: Cell) -> bool:
@@ -105,17 +114,17 @@ def _differences(cell: Cell) -> Iterator[str]:
         yield from ("", f"{_escaped(content.key)}:", "", *_fenced(content.lines))
 
 
-def _notes(notes: Sequence[Shared]) -> Iterator[str]:
+def _notes(notes: Sequence[Shared], most: int) -> Iterator[str]:
     """Yield what does not count: notes, and what is waived."""
     lines = []
-    for shared in notes[:_MAX_ROWS]:
+    for shared in notes[:most]:
         finding = shared.first
         waiver = finding.waiver
         why = f", *waived: {_escaped(words.waiver(waiver))}*" if waiver else ""
         hosts = _escaped(words.hosts(shared.hosts, _MAX_NAMES))
         lines.append(f"- {hosts}: {_what(shared)}: {_code(words.line(finding, _MAX_TEXT))}{why}")
-    if len(notes) > _MAX_ROWS:
-        lines.append(f"- and {len(notes) - _MAX_ROWS} more")
+    if len(notes) > most:
+        lines.append(f"- and {len(notes) - most} more")
     if lines:
         yield from _folded("Notes, and what is waived", lines)
 
@@ -124,7 +133,7 @@ def _uneven(uneven: Uneven) -> Iterator[str]:
     simulated = " (simulated)" if uneven.simulated else ""
     yield f"{_title(uneven.item)}{simulated}: {_code(visible_line(uneven.key))}"
     yield ""
-    for value, hosts in uneven.values:
+    for value, hosts in uneven.values[:_MAX_DIFFERENCES]:
         yield f"- {_code(value_text(value))} on {len(hosts)}: {_escaped(words.hosts(hosts, _MAX_NAMES))}"
     yield ""
 

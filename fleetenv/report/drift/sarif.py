@@ -20,6 +20,8 @@ from fleetenv.source import Value
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
+_MAX_RESULTS = 25_000  # more in a run and GitHub takes none of them
+
 
 def drift_sarif(report: DriftReport) -> str:
     """Return the log: one run, in ASCII. Waived findings are there, suppressed, with the waiver's reason."""
@@ -33,12 +35,13 @@ def drift_sarif(report: DriftReport) -> str:
         "semanticVersion": __version__,
         "rules": [_rule(finding) for finding in rules.values()],
     }
+    told = sorted(report.findings, key=lambda each: not each.is_drift)[:_MAX_RESULTS]  # what counts first
     run: dict[str, Value] = {
         "tool": {"driver": driver},
         "automationDetails": {"id": f"fleetenv drift/{visible_line(report.playbook)}/"},
         "invocations": [_invocation(report)],
         "columnKind": "unicodeCodePoints",
-        "results": [_result(report, finding, places[finding.code]) for finding in report.findings],
+        "results": [_result(report, finding, places[finding.code]) for finding in told],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 

@@ -21,12 +21,12 @@ from fleetenv.report.drift.sections import Section, Shared, Sharing, untold_note
 from fleetenv.report.text import clipped, counted, visible_line
 from fleetenv.severity import Severity
 
-_MAX_SECTIONS = 24
+_MAX_TOLD = 40  # findings that are told in full
 _MAX_NAMED = 12  # sections of which only the heading is shown
 _MAX_SHARED = 12  # findings of a section
 _MAX_DIFFERENCES = 8
 _MAX_DIFF_LINES = 24
-_MAX_TEXT = 700  # characters of what is wrong
+_MAX_TEXT = 400  # characters of what is wrong
 _MAX_UNEVEN = 12
 _MAX_NOTES = 12
 _MAX_NAMES = 240  # characters of folded host names
@@ -68,9 +68,10 @@ class _Printer:
 
     def print(self) -> None:
         sections = self._sharing.sections(self._report.drifting)
-        for section in sections[:_MAX_SECTIONS]:
+        told = _fitting(sections)
+        for section in sections[:told]:
             self._section(section)
-        self._named(sections[_MAX_SECTIONS:])
+        self._named(sections[told:])
         uneven = [each for each in self._report.uneven if not each.in_playbook]
         if uneven:
             self._uneven(uneven)
@@ -217,6 +218,16 @@ class _Printer:
         self._say(Text(told, "bold"))
         if report.simulated:
             self._say(Text(f"the GPUs of {counted(report.simulated, 'host')} are simulated", "magenta"))
+
+
+def _fitting(sections: Sequence[Section]) -> int:
+    """Return how many sections are told in full: the first, and those with which it is not too much."""
+    left = _MAX_TOLD
+    for place, section in enumerate(sections):
+        left -= min(len(section.shared), _MAX_SHARED)
+        if left < 0 and place:
+            return place
+    return len(sections)
 
 
 def _content(lines: Sequence[str]) -> Iterator[Text]:
