@@ -37,5 +37,6 @@ def run(options: argparse.Namespace) -> int:
     story = Story(options.folder.expanduser().resolve(), say=partial(print, flush=True))
     story.tell()
     print(f"\nTold in {time.monotonic() - begun:.0f} s. The drift of chapter 6, for your browser:\n  {story.report}")
+    print(f"Its history, in your browser:\n  fleetenv serve --history {story.history}")
     print(f"The project, to look around in and to copy:\n  {story.report.parent}")
     return 0

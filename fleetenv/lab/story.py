@@ -86,6 +86,11 @@ class Story:
         return self._project / "drift.html"
 
     @property
+    def history(self) -> Path:
+        """The demo's own history: the user's stays as it is."""
+        return self._project / "history.db"
+
+    @property
     def _project(self) -> Path:
         return self.folder / "project"
 
@@ -129,6 +134,9 @@ class Story:
         self.say("\n== 7. Applying the playbook mends them")
         self._apply()
         self._fleetenv("drift", "playbooks/site.yml", *self._inventories)
+
+        self.say("\n== 8. All of it is in the history")
+        self._fleetenv("history")
 
     def _edit_under_a_job(self, host: EmbeddedHost) -> None:
         environment = f"{host.variables['lab_root']}/miniconda3/envs/nlp_train"
@@ -174,7 +182,7 @@ class Story:
         done = subprocess.run(
             [sys.executable, "-m", "fleetenv", *words],
             cwd=self._project,
-            env=os.environ | {"PYTHONPATH": path, "FLEETENV_HISTORY": str(self._project / "history.db")},
+            env=os.environ | {"PYTHONPATH": path, "FLEETENV_HISTORY": str(self.history)},
         )
         if done.returncode != expected:
             raise DemoFailed(f"'fleetenv {words[0]}' ended with status {done.returncode}, not {expected}")
