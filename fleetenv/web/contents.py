@@ -10,6 +10,8 @@ from fleetenv.drift.snapshot import Plain, Snapshot, leaves
 
 _VALUES = 500  # of one thing
 _THINGS = 100
+_COLUMNS = 30  # of a table of GPUs
+_GPUS = 256  # of one host
 _PACKAGES = ("packages", "pip")
 
 
@@ -41,6 +43,12 @@ class Gpus(Struct, frozen=True):
 
     host: Mapping[str, Plain]
     devices: tuple[Device, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What is known of any of the GPUs, names first."""
+        keys = dict.fromkeys(key for device in self.devices for key in device.values)
+        return tuple(sorted(keys, key=_place))[:_COLUMNS]
 
     @property
     def simulated(self) -> bool:
@@ -83,8 +91,12 @@ def gpus_of(snapshot: Snapshot) -> Gpus:
     devices = mapping(section.get("devices"))
     return Gpus(
         {key: value for key, value in section.items() if key != "devices"},
-        tuple(Device(index, mapping(devices[index])) for index in sorted(devices, key=_natural)),
+        tuple(Device(index, mapping(devices[index])) for index in sorted(devices, key=_natural)[:_GPUS]),
     )
+
+
+def _place(key: str) -> tuple[bool, str]:
+    return key not in ("model", "uuid"), key
 
 
 def _natural(index: str) -> tuple[int, str]:
