@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from itertools import islice
 from typing import Literal
 
 from msgspec import Struct
@@ -14,15 +15,16 @@ from fleetenv.drift.finding import Finding
 from fleetenv.drift.snapshot import Plain
 from fleetenv.history.store import History
 from fleetenv.web.contents import Device, Gpus, gpus_of
+from fleetenv.web.counters import counter_plots, counters
 from fleetenv.web.fleet import Mark, groups_of, mark_of
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
-from fleetenv.web.plot import Plot, plot
+from fleetenv.web.plot import Plot
 from fleetenv.web.render import plain_text
 
 _ROWS = 100
 _PLOTS = 24
 _SNAPSHOTS = 200
-_ABOUT_GPUS = re.compile(r"^gpu-|\bgpu", re.IGNORECASE)
+_ABOUT_GPUS = re.compile(r"^gpu-|\bgpu|\bdriver\b", re.IGNORECASE)
 _COUNTERS = {
     "uncorrected": "uncorrected ECC errors",
     "retired_pages": "retired pages",
@@ -121,14 +123,14 @@ def _gpus(history: History, query: GpusQuery) -> GpusShown:
         drivers=_counted(drivers),
         models=_counted(models),
         groups=tuple(sorted({group for names in groups.values() for group in names})),
-        plots=tuple(_plots(history, shown)),
+        plots=tuple(islice(_plots(history, shown), _PLOTS)),
     )
 
 
 def _findings(history: History) -> Mapping[str, Sequence[Finding]]:
     found: dict[str, list[Finding]] = {}
     for each in history.findings.open():
-        if _ABOUT_GPUS.search(f"{each.finding.subject} {each.finding.code}"):
+        if _ABOUT_GPUS.search(f"{each.finding.code} {each.finding.subject} {each.finding.text}"):
             found.setdefault(each.finding.host, []).append(each.finding)
     return found
 
@@ -168,35 +170,13 @@ def _is_chosen(row: GpuRow, query: GpusQuery) -> bool:
     )
 
 
-def counters(devices: Sequence[Device]) -> dict[str, float]:
-    """Return the error counters of some GPUs that are not 0, summed over them."""
-    total: Counter[str] = Counter()
-    for device in devices:
-        for key, name in _COUNTERS.items():
-            value = device.values.get(key)
-            if isinstance(value, int | float) and value:
-                total[name] += int(value)
-    return dict(total)
-
-
-def _plots(history: History, rows: Sequence[GpuRow]) -> list[Plot]:
+def _plots(history: History, rows: Sequence[GpuRow]) -> Iterator[Plot]:
     """Draw the error counters of the rows' hosts over time."""
-    made: list[Plot] = []
     for row in rows:
-        if len(made) >= _PLOTS:
-            break
-        if not row.counters:
-            continue
-        points: dict[str, list[tuple[datetime, float]]] = {name: [] for name in row.counters}
-        for each in history.snapshots.of_host(row.host, limit=_SNAPSHOTS):
-            devices = [d for d in gpus_of(each.snapshot).devices if row.gpu in (None, d.index)]
-            found = counters(devices)
-            for name, series in points.items():
-                series.append((each.taken, found.get(name, 0.0)))
-        title = row.host if row.gpu is None else f"{row.host} GPU {row.gpu}"
-        drawn = (plot(f"{title}: {name}", series, row.taken, steps=True) for name, series in points.items())
-        made += [each for each in drawn if each is not None]
-    return made[:_PLOTS]
+        if row.counters:
+            title = row.host if row.gpu is None else f"{row.host} GPU {row.gpu}"
+            looks = history.snapshots.of_host(row.host, limit=_SNAPSHOTS)
+            yield from counter_plots(title, looks, row.counters, row.taken, gpu=row.gpu)
 
 
 def _settings(devices: Sequence[Device]) -> dict[str, str]:

@@ -14,8 +14,10 @@ from fleetenv.errors import InputError
 from fleetenv.history.model import HostRun, HostSnapshot, Run, Streak
 from fleetenv.history.store import History
 from fleetenv.web.contents import Gpus, Thing, environments_of, gpus_of, things_of
+from fleetenv.web.counters import counter_plots, counters
 from fleetenv.web.fleet import Mark, host_mark, mark_of
 from fleetenv.web.page import Page
+from fleetenv.web.plot import Plot
 
 _RUNS = 30
 _STEPS = 20
@@ -68,6 +70,7 @@ class HostShown(Struct, frozen=True, kw_only=True):
     sections: dict[str, tuple[Thing, ...]]
     environments: tuple[Thing, ...]
     gpus: Gpus
+    plots: tuple[Plot, ...]  # error counters of its GPUs
     steps: tuple[HostStep, ...]
     runs: tuple[Visit, ...]
 
@@ -95,6 +98,7 @@ def _host(history: History, query: HostQuery) -> HostShown:
         sections={name: things_of(snapshot[name]) for name in _order(snapshot)},
         environments=environments_of(snapshot),
         gpus=gpus,
+        plots=tuple(_plots(gpus, taken, newest.taken)) if newest else (),
         steps=tuple(_steps(taken)),
         runs=visits,
     )
@@ -117,6 +121,12 @@ def _steps(snapshots: list[HostSnapshot]) -> Iterable[HostStep]:
     for before, after in reversed(pairs):
         found = list(changes(before.snapshot, after.snapshot))
         yield HostStep(after.run, after.taken, before.run, tuple(found[:_CHANGES]), len(found))
+
+
+def _plots(gpus: Gpus, snapshots: list[HostSnapshot], until: datetime) -> Iterable[Plot]:
+    """Yield the error counters of each GPU that has any."""
+    for device in gpus.devices:
+        yield from counter_plots(f"GPU {device.index}", snapshots, counters([device]), until, gpu=device.index)
 
 
 HOST = Page("/hosts/{host:path}", "host", HostQuery, _host)
