@@ -1,8 +1,9 @@
 """Show the GPUs, drivers and health of many hosts; which environments they can run; or try the GPUs out.
 
 --envs compares what locks want of CUDA (those in ./envs, or those that are named) with each host's driver and GPUs.
---smoke multiplies on every GPU, with the frameworks that an environment holds or else with the driver alone, and
-compares the product with the CPU's: it uses GPUs for some seconds. Nothing is changed.
+--installed does so with the environments that the hosts themselves have. --smoke multiplies on every GPU, with the
+frameworks that an environment holds or else with the driver alone, and compares the product with the CPU's: it uses
+GPUs for some seconds. Nothing is changed.
 
 Examples:
   fleetenv gpu -i inventories/lab
@@ -48,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which environments can the hosts run: of these specs or locks (default: the locks in ./envs)",
     )  # fmt: skip
     more.add_argument(
+        "--installed", action="store_true", help="which environments can the hosts run: of those that they have"
+    )
+    more.add_argument(
         "--smoke", type=environment_name, metavar="NAME",
         help="multiply on every GPU with what the environment NAME holds",
     )  # fmt: skip
@@ -57,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--prefix", metavar="FOLDER",
-        help=f"with --smoke: where Miniconda is (default: the host's variable conda_prefix, else {DEFAULT_PREFIX})",
+        help="with --installed and --smoke: where Miniconda is "
+        f"(default: the host's variable conda_prefix, else {DEFAULT_PREFIX})",
     )  # fmt: skip
     add_host_arguments(parser)
     add_connection_arguments(parser)
@@ -65,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask all hosts, and print what they answered."""
-    if options.envs is not None:
+    if options.envs is not None or options.installed:
         from fleetenv.cli.gpu_envs import run as run_envs
 
         return run_envs(options)

@@ -9,30 +9,40 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from fleetenv.cli.inquiring import ask_each, exit_status
-from fleetenv.cli.options import connecting, read_settings
+from fleetenv.cli.inquiring import ask_each, conda_prefix, exit_status
+from fleetenv.cli.options import connecting, read_hosts
+from fleetenv.conda.inquiry import GPU_PACKAGES
 from fleetenv.conda.lock import Lock, fresh_lock, lock_path, read_lock
 from fleetenv.conda.spec import read_spec
 from fleetenv.conda.virtual import PLATFORMS, fits
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.gpu.fitness import NOT_LOCKED, fit
+from fleetenv.gpu.matrix import Environment, Suited, installed
 from fleetenv.gpu.needs import needs
 from fleetenv.gpu.probe import SMI_SECONDS, gpu_probe
 from fleetenv.remote import Run, sh
-from fleetenv.report.gpu_envs import Environment, Suited, matrix_json, print_matrix
+from fleetenv.report.gpu_envs import matrix_json, print_matrix
 from fleetenv.shell import Connection
 
 FOLDER = Path("envs")
 _SECONDS = SMI_SECONDS + 30
+_MOST = 200  # environments of a host: it may say anything
 _MACHINE_LENGTH = 40  # of what `uname -m` may say
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare the locks with what all hosts have, and print it."""
-    environments = _environments(options.envs)
-    hosts = read_settings(options, options.pattern)
+    """Compare the locks, or what the hosts have installed, with the GPUs of all hosts, and print it."""
+    environments = {} if options.installed else _environments(options.envs)
+    hosts = read_hosts(options, options.pattern)
+    questions = {
+        settings.host: [GPU_PACKAGES.ask(conda_prefix(options, settings.host, known))] if options.installed else []
+        for settings, known in hosts
+    }
     with connecting(options) as connect:
-        answers = asyncio.run(ask_each(hosts, _judging(environments), connect, options.forks))
+        ask = _asking(environments, questions)
+        answers = asyncio.run(ask_each([settings for settings, _ in hosts], ask, connect, options.forks))
+    if options.installed:
+        environments = installed(answer for answer in answers.values() if isinstance(answer, Suited))
     if options.json:
         sys.stdout.write(matrix_json(environments, answers))
     else:
@@ -75,24 +85,38 @@ def _locks_of(folder: Path) -> list[Lock]:
     return [read_lock(path) for path in paths]
 
 
-def _judging(environments: Mapping[str, Environment]) -> Callable[[Connection], Awaitable[Suited]]:
-    """Return what asks a host for its GPUs, and judges each environment by them."""
-    fitting = cache(fits)
+def _asking(
+    environments: Mapping[str, Environment], questions: Mapping[str, list[Run]]
+) -> Callable[[Connection], Awaitable[Suited]]:
+    """Return what asks a host for its GPUs, with its own `questions`, and judges environments by them."""
+    fitting = cache(_fits)
 
     async def ask(connection: Connection) -> Suited:
         probe = gpu_probe()
-        questions = [Run(probe.script, may_fail=True, timeout=_SECONDS), Run(sh("uname", "-m"), may_fail=True)]
-        seen, machine = await connection.talk(questions, become=connection.settings.becoming())
+        settings = connection.settings
+        look = [Run(probe.script, may_fail=True, timeout=_SECONDS), Run(sh("uname", "-m"), may_fail=True)]
+        seen, machine, *more = await connection.talk([*look, *questions[settings.host]], become=settings.becoming())
         try:
             host = probe.parse(seen)
         except ValueError as error:
             raise TaskFailed(str(error)) from error
         said = machine.text.strip()
         platform = PLATFORMS.get(said, said[:_MACHINE_LENGTH])
-        judged = {
-            name: fit(each.needs[platform], host, fitting) if platform in each.needs else NOT_LOCKED
-            for name, each in environments.items()
-        }
-        return Suited(platform, host, judged)
+        wanted = {name: each.needs.get(platform) for name, each in environments.items()}
+        for answer in more:
+            told = GPU_PACKAGES.read(answer).environments[:_MOST]
+            wanted |= {each.name: needs(each.conda, each.pip) for each in told}
+        judged = {name: fit(one, host, fitting) if one else NOT_LOCKED for name, one in wanted.items()}
+        return Suited(platform, host, judged, {name: one for name, one in wanted.items() if one})
 
     return ask
+
+
+def _fits(version: str, spec: str) -> bool:
+    """Whether a version meets a spec; one that a host wrote and nobody can read rules nothing out."""
+    from rattler.exceptions import InvalidVersionSpecError
+
+    try:
+        return fits(version, spec)
+    except InvalidVersionSpecError:
+        return True

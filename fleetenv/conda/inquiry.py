@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from fleetenv.errors import TaskFailed
+from fleetenv.onhost import gpu_packages
 from fleetenv.onhost.cleaning import Cleaning
 from fleetenv.onhost.listing import Listing
 from fleetenv.onhost.rollback import Rollback
@@ -93,6 +94,7 @@ CLEANING = Inquiry("cleaning", (*_GENERATIONS, "arrivals", "cleaning", "disk", "
 VERIFICATION = Inquiry(
     "verification", (*_GENERATIONS, "contents", "interpreter", "places", "records", "verification"), Verifications
 )
+GPU_PACKAGES = Inquiry("gpu_packages", (*_GENERATIONS, "gpu_packages", "places", "records"), gpu_packages.Environments)
 SMOKE = Inquiry("smoke", ("answering", "report", "smoke"), Smoke)
 
 

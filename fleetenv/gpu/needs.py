@@ -20,16 +20,16 @@ OF_CONDA = frozenset(
 )
 """conda packages whose version is that of the CUDA toolkit."""
 
-OF_PIP = re.compile(r"(?:nvidia-cuda-(?:runtime|nvrtc)|cuda-toolkit)(?:-cu\d+)?")
+OF_PIP = re.compile(r"(?:nvidia-cuda-(?:runtime|nvrtc)|cuda-toolkit)(?:-cu\d+)?", re.ASCII)
 """pip packages whose version is that of the CUDA toolkit. NVRTC counts: it makes PTX of its own version."""
 
-_BUILD = re.compile(r"(?:^|_)cuda_?(\d{1,3})(?:\.(\d{1,2}))?(?!\d)")
-_LOCAL = re.compile(r"cu(?:da)?(\d{1,3})(?!\d)")  # after the `+`: cu124, pt21cu121, cuda12.cudnn89
-_NAME = re.compile(r"-cu(?:da)?(\d{2,3})x?(?=-|$)")
-_ROCM = re.compile(r"\+rocm(\d+(?:\.\d+)*)")
-_CPU_BUILD = re.compile(r"(?:^|_)cpu(?:_|py|$)")
-_GPU_NAME = re.compile(r"[a-z0-9-]+-gpu")
-_VERSION = re.compile(r"\d{1,3}(?:\.\d{1,3})?")
+_BUILD = re.compile(r"(?:^|_)cuda_?(\d{1,3})(?:\.(\d{1,2}))?(?!\d)", re.ASCII)
+_LOCAL = re.compile(r"cu(?:da)?(\d{1,3})(?!\d)", re.ASCII)  # after the `+`: cu124, pt21cu121, cuda12.cudnn89
+_NAME = re.compile(r"-cu(?:da)?(\d{2,3})x?(?=-|$)", re.ASCII)
+_ROCM = re.compile(r"\+rocm(\d+(?:\.\d+)*)", re.ASCII)
+_CPU_BUILD = re.compile(r"(?:^|_)cpu(?:_|py|$)", re.ASCII)
+_GPU_NAME = re.compile(r"[a-z0-9-]+-gpu", re.ASCII)
+_VERSION = re.compile(r"\d{1,3}(?:\.\d{1,3})?", re.ASCII)
 
 
 class CondaRecord(Protocol):
@@ -91,7 +91,7 @@ def needs(conda: Iterable[CondaRecord], pip: Iterable[Wheel]) -> Needs:
     records, wheels = list(conda), list(pip)
     reasons = [reason for record in records for reason in _of_record(record)]
     reasons += [reason for wheel in wheels for reason in _of_wheel(wheel)]
-    reasons.sort(key=lambda reason: _order(reason.cuda), reverse=True)
+    reasons.sort(key=lambda reason: order(reason.cuda), reverse=True)
     virtual = [each for record in records for each in _virtual(record)]
     rocm = next((match[1] for wheel in wheels if (match := _ROCM.search(wheel.version))), None)
     newest = next((reason.cuda for reason in reasons), None)
@@ -152,5 +152,6 @@ def _two_parts(version: str) -> str | None:
     return match[0] if match else None
 
 
-def _order(cuda: str | None) -> tuple[int, ...]:
+def order(cuda: str | None) -> tuple[int, ...]:
+    """Return what CUDA versions are sorted by; none comes first, then `12`, then `12.0`."""
     return parse_version(cuda) if cuda else ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from fleetenv.errors import HostError
 from fleetenv.gpu.fitness import Fit, Fitness, driver_for_all
+from fleetenv.gpu.matrix import Environment, Suited
 from fleetenv.gpu.needs import Needs, Reason
 from fleetenv.gpu.states import GpuHost
 from fleetenv.report.hosts import fold_hosts, name_hosts
@@ -36,23 +36,6 @@ _CELLS = {
     Fitness.NO_GPU: ("no GPU", "red"),
     Fitness.NOT_LOCKED: ("not locked", "red"),
 }
-
-
-@dataclass(frozen=True)
-class Environment:
-    """An environment that was asked about: its lock, and what it needs on each platform."""
-
-    lock: str
-    needs: Mapping[str, Needs]
-
-
-@dataclass(frozen=True)
-class Suited:
-    """What one host can run."""
-
-    platform: str
-    gpus: GpuHost
-    fits: Mapping[str, Fit]  # by the environment's name
 
 
 Answer: TypeAlias = Suited | HostError
@@ -91,7 +74,8 @@ def _host_document(answer: Answer) -> dict[str, object]:
         "gpus": answer.gpus.kinds,
         "simulated": answer.gpus.simulated,
         "environments": {
-            name: {"runs": each.fitness.runs, **msgspec.to_builtins(each)} for name, each in answer.fits.items()
+            name: {"cuda": answer.needs.get(name, Needs()).cuda, "runs": each.fitness.runs, **msgspec.to_builtins(each)}
+            for name, each in answer.fits.items()
         },
         "driver_for_all": driver,
         "full_driver_for_all": full_driver,
@@ -196,7 +180,7 @@ def _head(hosts: str, answer: Answer) -> tuple[Text, Text, Text]:
 
 
 def _cell(answer: Answer, environment: str) -> Text:
-    if isinstance(answer, HostError):
+    if isinstance(answer, HostError) or environment not in answer.fits:
         return Text("-")
     one = answer.fits[environment]
     word, style = _CELLS[one.fitness]

@@ -1,6 +1,7 @@
 """`fleetenv gpu --envs` as users run it, on embedded hosts whose GPUs are simulated."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,7 @@ def fleet(shared_embedded_fleet):
 @pytest.fixture
 def project(tmp_path):
     envs = tmp_path / "envs"
+    write_lock(envs / "arm.lock", [("cuda-version", "12.4", "0")], platform="linux-aarch64")
     write_lock(envs / "data_prep.lock", [("numpy", "1.26.4", "py311h64a7726_0")])
     write_lock(
         envs / "nlp_train.lock", [("cuda-version", "12.4", "h3060b56_3"), ("pytorch", "2.5.1", "cuda124_py311_1")]
@@ -42,13 +44,13 @@ def test_the_matrix_of_hosts_and_the_locks_of_this_folder(fleet, fleetenv_cli, p
     assert {
         host: [each["fitness"] for each in told["environments"].values()] for host, told in document["hosts"].items()
     } == {
-        #         data_prep   nlp_train        strict          wheels
-        "gpu01": ["cpu-only", "runs", "runs", "needs-driver"],
-        "gpu02": ["cpu-only", "minor-version", "needs-driver", "needs-driver"],
-        "gpu03": ["cpu-only", "needs-driver", "needs-driver", "old-gpu"],
-        "gpu04": ["cpu-only", "needs-driver", "needs-driver", "needs-driver"],
-        "gpu05": ["cpu-only", "runs", "runs", "runs"],
-        "login": ["cpu-only", "no-gpu", "no-gpu", "no-gpu"],
+        #         arm           data_prep   nlp_train        strict          wheels
+        "gpu01": ["not-locked", "cpu-only", "runs", "runs", "needs-driver"],
+        "gpu02": ["not-locked", "cpu-only", "minor-version", "needs-driver", "needs-driver"],
+        "gpu03": ["not-locked", "cpu-only", "needs-driver", "needs-driver", "old-gpu"],
+        "gpu04": ["not-locked", "cpu-only", "needs-driver", "needs-driver", "needs-driver"],
+        "gpu05": ["not-locked", "cpu-only", "runs", "runs", "runs"],
+        "login": ["not-locked", "cpu-only", "no-gpu", "no-gpu", "no-gpu"],
     }
     assert document["hosts"]["gpu02"]["driver_for_all"] == "580.65.06"
     assert document["hosts"]["gpu02"]["simulated"] is True
@@ -73,25 +75,52 @@ def test_named_locks_on_hosts_that_can_run_them(fleet, fleetenv_cli, project):
     assert "strict" not in done.stdout
 
 
-def test_a_lock_for_another_machine_is_not_judged(fleet, fleetenv_cli, tmp_path):
-    lock = write_lock(tmp_path / "arm.lock", [("cuda-version", "12.4", "0")], platform="linux-aarch64")
-    done = fleetenv_cli("gpu", "gpu01", "--envs", lock, "-i", fleet.inventory, "--json")
-    assert done.status == 2
-    assert json.loads(done.stdout)["hosts"]["gpu01"]["environments"]["arm"]["fitness"] == "not-locked"
-
-
 def test_bad_input_is_said_before_any_host_is_asked(fleet, fleetenv_cli, project):
-    asked = ["gpu", "-i", fleet.inventory, "--envs"]
-    empty = fleetenv_cli(*asked)
-    assert (empty.status, "there are no locks in envs/" in empty.stderr) == (1, True)
-    swallowed = fleetenv_cli(*asked, "gpu01", cwd=project)
+    swallowed = fleetenv_cli("gpu", "-i", fleet.inventory, "--envs", "gpu01", cwd=project)
     assert swallowed.status == 1
     assert "write the pattern of hosts before --envs" in swallowed.stderr
     (project / "envs/cv.yml").write_text("name: cv\nchannels: [conda-forge]\ndependencies: [python]\n")
-    spec = fleetenv_cli(*asked, "envs/cv.yml", cwd=project)
+    spec = fleetenv_cli("gpu", "-i", fleet.inventory, "--envs", "envs/cv.yml", cwd=project)
     assert (spec.status, "cv.yml has no lock" in spec.stderr) == (1, True)
-    told = fleetenv_cli(*asked, cwd=project)
-    assert "note: envs/cv.yml has no lock, and is left out" in told.stderr
+    for lock in (project / "envs").glob("*.lock"):
+        lock.unlink()
+    empty = fleetenv_cli("gpu", "-i", fleet.inventory, "--envs", cwd=project)
+    assert empty.status == 1
+    assert "note: envs/cv.yml has no lock, and is left out" in empty.stderr
+    assert "there are no locks in envs/" in empty.stderr
+
+
+def test_what_hosts_have_installed(fleet, fleetenv_cli, tmp_path):
+    prefix = tmp_path / "miniconda3"
+    records = {
+        "envs/cv": {"name": "pytorch", "version": "2.5.1", "build": "cuda124_py311_1", "depends": ["python", "__cuda"]},
+        "envs/prep": {"name": "numpy", "version": "1.26.4", "build": "py311_0", "depends": ["python"]},
+        ".": {"name": "conda", "version": "26.7.0", "build": "py311_0"},
+    }
+    for folder, record in records.items():
+        (prefix / folder / "conda-meta").mkdir(parents=True)
+        (prefix / folder / "conda-meta" / f"{record['name']}-1.json").write_text(json.dumps(record))
+    (prefix / "envs/cv/conda-meta/broken-cuda.json").write_text("{")
+    info = prefix / "envs/prep/lib/python3.11/site-packages/nvidia_cuda_runtime_cu12-12.9.79.dist-info"
+    info.mkdir(parents=True)
+    (info / "INSTALLER").write_text("pip\n")
+    (prefix / "bin").mkdir()
+    (prefix / "bin/python").symlink_to(sys.executable)
+    done = fleetenv_cli("gpu", "gpu01:gpu03", "--installed", "--prefix", prefix, "-i", fleet.inventory, "--json")
+    assert (done.status, done.stderr) == (2, "")
+    document = json.loads(done.stdout)
+    assert document["environments"]["prep"]["lock"] is None
+    assert {
+        host: {
+            name: (each["cuda"], each["fitness"])
+            for name, each in told["environments"].items()
+            if not name.startswith("/")  # an embedded host sees what this machine's users have registered
+        }
+        for host, told in document["hosts"].items()
+    } == {
+        "gpu01": {"base": (None, "cpu-only"), "cv": ("12.4", "runs"), "prep": ("12.9", "minor-version")},
+        "gpu03": {"base": (None, "cpu-only"), "cv": ("12.4", "needs-driver"), "prep": ("12.9", "needs-driver")},
+    }
 
 
 def test_a_host_that_is_away_does_not_keep_the_others(fleet, fleetenv_cli, project, tmp_path):

@@ -11,10 +11,11 @@ from fleetenv.errors import Unreachable
 from fleetenv.gpu.architecture import architecture_of, is_data_centre
 from fleetenv.gpu.compat import FAMILY_DRIVERS, TOOLKIT_DRIVERS, compat_package, family_driver, max_cuda, min_driver
 from fleetenv.gpu.fitness import Fit, Fitness, driver_for_all, fit
+from fleetenv.gpu.matrix import Environment, Suited, installed
 from fleetenv.gpu.needs import Needs, Reason, Virtual
 from fleetenv.gpu.states import Answer, Gpu, GpuHost, KernelModule, Slot, Vendor
 from fleetenv.gpu.version import parse_version
-from fleetenv.report.gpu_envs import Environment, Suited, matrix_json, print_matrix
+from fleetenv.report.gpu_envs import matrix_json, print_matrix
 
 
 def host(driver: str, *models: str, cuda: str | None = None) -> GpuHost:
@@ -218,9 +219,8 @@ ENVIRONMENTS = {
 
 
 def suited(seen: GpuHost) -> Suited:
-    return Suited(
-        "linux-64", seen, {name: fit(each.needs["linux-64"], seen, fits) for name, each in ENVIRONMENTS.items()}
-    )
+    wanted = {name: each.needs["linux-64"] for name, each in ENVIRONMENTS.items()}
+    return Suited("linux-64", seen, {name: fit(each, seen, fits) for name, each in wanted.items()}, wanted)
 
 
 def shown(answers) -> str:
@@ -256,7 +256,7 @@ def test_many_environments_are_rows_of_their_own():
     many = {f"team_project_{number:02}": ENVIRONMENTS["nlp_train"] for number in range(20)}
     answers = {}
     for name, seen in {"gpu01": host("550.54.15", A100), "gpu02": host("470.82.01", V100)}.items():
-        answers[name] = Suited("linux-64", seen, dict.fromkeys(many, fit(cuda("12.4"), seen, fits)))
+        answers[name] = Suited("linux-64", seen, dict.fromkeys(many, fit(cuda("12.4"), seen, fits)), {})
     stream = io.StringIO()
     print_matrix(many, answers, Console(file=stream, width=80))
     rows = [line.split() for line in stream.getvalue().splitlines()]
@@ -264,6 +264,24 @@ def test_many_environments_are_rows_of_their_own():
     assert rows[4] == ["ENVIRONMENT", "#1", "#2"]
     assert rows[5] == ["team_project_00", "runs", ">=", "525.60.13"]
     assert len(rows[24]) == 4
+
+
+def test_hosts_need_not_have_the_same_environments():
+    one, other = host("550.54.15", A100), host("550.54.15", A100)
+    answers = {
+        "gpu01": Suited("linux-64", one, {"a": fit(cuda("12.4"), one, fits)}, {"a": cuda("12.4")}),
+        "gpu02": Suited(
+            "linux-64", other, {"a": Fit(fitness=R), "b": Fit(fitness=CPU)}, {"a": cuda("11.8"), "b": Needs()}
+        ),
+    }
+    found = installed(answers.values())
+    assert {name: each.needs["linux-64"].cuda for name, each in found.items()} == {"a": "12.4", "b": None}
+    stream = io.StringIO()
+    print_matrix(found, answers, Console(file=stream, width=80))
+    assert [line.split()[3:] for line in stream.getvalue().splitlines()[1:3]] == [
+        ["runs", "-"],
+        ["runs", "CPU", "only"],
+    ]
 
 
 def test_what_a_host_says_steers_no_terminal():
