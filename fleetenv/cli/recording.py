@@ -47,11 +47,22 @@ def recorder(options: argparse.Namespace, kind: Kind) -> Recorder | None:
         limit=options.limit,
         tags=tuple(options.tags),
         skip_tags=tuple(options.skip_tags),
+        only=_only(options),
         user=_user(),
         controller=os.uname().nodename,
         version=__version__,
     )
     return Recorder(history_file(options), errand, lambda text: print(f"fleetenv: warning: {text}", file=sys.stderr))
+
+
+def _only(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return what drift compares with, or nothing where that is all of which findings are kept."""
+    if not hasattr(options, "only"):
+        return ()
+    from fleetenv.drift.finding import Against
+
+    only: frozenset[Against] = options.only
+    return () if only >= frozenset(Against) - {Against.TIME, Against.REACH} else tuple(sorted(only))
 
 
 def _secrets(options: argparse.Namespace) -> list[str]:

@@ -39,11 +39,12 @@ class Errand(Struct, frozen=True, kw_only=True):
     limit: str | None = None
     tags: tuple[str, ...] = ()  # empty: all
     skip_tags: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()  # what drift compared with; empty: with everything
     user: str = ""
     controller: str = ""  # host name of the machine that it ran on
     version: str = ""  # fleetenv's
 
     @property
     def is_whole(self) -> bool:
-        """Whether no task was left out by tags, so that a finding that it does not have is gone."""
-        return not self.tags and not self.skip_tags
+        """Whether it looks for all findings, so that one that it does not have is gone."""
+        return self.kind is Kind.DRIFT and not (self.tags or self.skip_tags or self.only)

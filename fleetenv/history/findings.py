@@ -46,17 +46,20 @@ class Findings:
         return self._dated(found, float(row[0]))
 
     def open(self, hosts: Iterable[str] | None = None, *, playbook: str | None = None) -> list[RunFinding]:
-        """Return what was found when each host was last looked at for findings, by host; waived ones, too.
+        """Return what was found when each host was last looked at, by host; waived ones, too.
+
+        Looks for some findings only (`--tags`, `--only`) count where there is no other.
 
         Args:
             hosts: only of these.
             playbook: as of the last look with this playbook (an `Origin.place`); else with any.
         """
-        condition = "" if playbook is None else "AND run IN (SELECT id FROM run WHERE playbook = ?)"
+        of_playbook = "" if playbook is None else "AND run IN (SELECT id FROM run WHERE playbook = ?)"
         rows = self._connection.execute(
             _FINDINGS
-            + f"""AND (visit.host, visit.run) IN (SELECT id, (SELECT max(run) FROM visit WHERE host = host_.id
-            AND findings IS NOT NULL {condition}) FROM host AS host_) ORDER BY host.name""",
+            + f"""AND (visit.host, visit.run) IN (SELECT id, (SELECT run FROM visit WHERE host = host_.id
+            AND findings IS NOT NULL {of_playbook} ORDER BY whole DESC, run DESC LIMIT 1) FROM host AS host_)
+            ORDER BY host.name""",
             () if playbook is None else (playbook,),
         ).fetchall()
         chosen = None if hosts is None else set(hosts)

@@ -70,13 +70,23 @@ class StoredResult(Struct, frozen=True, array_like=True):
 
 
 class HostOutcome(Struct, frozen=True, kw_only=True):
-    """What came of a run on one host. `findings` None: none were looked for."""
+    """What came of a run on one host.
+
+    Attributes:
+        visit: How it fared; the number of the run is set when it is written.
+        tasks: The tasks that `results` name by their place.
+        results: How they ended, in order.
+        findings: None: none were looked for.
+        snapshot: None: none was taken.
+        early: Whether it did not come to the end of the playbook.
+    """
 
     visit: HostRun
     tasks: tuple[TaskRef, ...] = ()
     results: tuple[StoredResult, ...] = ()
     findings: Sequence[Finding] | None = None
     snapshot: Snapshot | None = None
+    early: bool = False
 
 
 class RunOutcome(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from fleetenv.history.blobs import Blobs
 from fleetenv.history.database import HistoryError, transaction
-from fleetenv.history.errand import Errand, Kind
+from fleetenv.history.errand import Errand
 from fleetenv.history.outcome import HostOutcome, RunOutcome, Standing
 from fleetenv.history.parts import put_snapshot
 from fleetenv.history.process import this_process
@@ -87,7 +87,7 @@ class _Writer:
             raise HistoryError(f"run {run} was pruned before it ended")
         self._started, self._playbook, written = row
         errand = msgspec.json.decode(written, type=Errand)
-        self._is_whole = errand.kind is Kind.DRIFT and errand.is_whole
+        self._is_whole = errand.is_whole
         self._blobs = Blobs(connection)
 
     def put(self, outcome: HostOutcome) -> None:
@@ -95,6 +95,7 @@ class _Writer:
         visit = outcome.visit
         host = self._host(visit.host)
         put = self._blobs.put
+        came_to_end = not outcome.early and visit.standing is not Standing.LOST
         snapshot = None
         if outcome.snapshot is not None:
             snapshot = put_snapshot(self._connection, self._blobs, outcome.snapshot)
@@ -102,14 +103,13 @@ class _Writer:
         if outcome.findings is not None:
             from fleetenv.history.streaks import Look, follow, kept_findings
 
-            look = Look(self._playbook, self._started, self._is_whole and visit.standing is not Standing.LOST)
             kept = kept_findings(outcome.findings)
             findings = put(encoded(kept))
             counts.update(each.severity for each in kept if each.waiver is None)
             self.findings.update(counts)
-            follow(self._connection, host, kept, look)
+            follow(self._connection, host, kept, Look(self._playbook, self._started, self._is_whole and came_to_end))
         self._connection.execute(
-            f"INSERT INTO visit VALUES ({', '.join('?' * 19)})",
+            f"INSERT INTO visit VALUES ({', '.join('?' * 20)})",
             (
                 self._run,
                 host,
@@ -130,6 +130,7 @@ class _Writer:
                 counts[Severity.WARNING],
                 counts[Severity.NOTE],
                 snapshot,
+                self._is_whole,
             ),
         )
 

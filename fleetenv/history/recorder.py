@@ -49,6 +49,7 @@ class _Host:
         self.tasks: dict[TaskRef, int] = {}  # with their places
         self.results: list[StoredResult] = []
         self.lost: str | None = None
+        self.early = False
         self.begun: float | None = None
         self.seconds = 0.0
 
@@ -95,6 +96,7 @@ class Recorder(Sink):
             case HostBegun():
                 self._host(event.host).begun = time.monotonic()
             case HostEnded():
+                self._host(event.host).early |= event.early
                 self._clock(event.host)
             case HostLost():
                 self._host(event.host).lost = event.reason
@@ -253,6 +255,7 @@ class Recorder(Sink):
                 results=tuple(host.results),
                 findings=None if findings is None else found.get(name, []),
                 snapshot=snapshots.get(name),
+                early=host.early,
             )
             for name, host in self._hosts.items()
         ]

@@ -68,12 +68,13 @@ CREATE TABLE visit (
     warnings INTEGER NOT NULL,
     notes INTEGER NOT NULL,
     snapshot INTEGER REFERENCES snapshot (id),
+    whole INTEGER NOT NULL,  -- whether the run looked for all findings
     PRIMARY KEY (run, host)
 ) WITHOUT ROWID;
 CREATE INDEX visit_host ON visit (host, run);
 CREATE INDEX visit_snapshot ON visit (host, run, snapshot) WHERE snapshot IS NOT NULL;
 CREATE INDEX visit_changed ON visit (host, run) WHERE changed > 0;
-CREATE INDEX visit_findings ON visit (host, run) WHERE findings IS NOT NULL;
+CREATE INDEX visit_findings ON visit (host, whole, run) WHERE findings IS NOT NULL;
 
 CREATE TABLE streak (
     id INTEGER PRIMARY KEY,

@@ -21,15 +21,28 @@ class Book:
         self.connection = open_database(file)
         self.history = History(file, self.connection)
 
-    def enter(self, number, *, kind=Kind.DRIFT, tags=(), playbook="site.yml"):
+    def enter(self, number, *, kind=Kind.DRIFT, tags=(), only=(), playbook="site.yml"):
         """Enter a run of day `number` that does not end yet."""
-        errand = Errand(kind=kind, playbook=Origin(playbook, playbook), tags=tags)
+        errand = Errand(kind=kind, playbook=Origin(playbook, playbook), tags=tags, only=only)
         return enter_run(self.connection, errand, BEGUN + timedelta(days=number))
 
-    def day(self, number, hosts, *, kind=Kind.DRIFT, findings=None, changed=0, lost=(), tags=(), playbook="site.yml"):
+    def day(
+        self,
+        number,
+        hosts,
+        *,
+        kind=Kind.DRIFT,
+        findings=None,
+        changed=0,
+        lost=(),
+        early=(),
+        tags=(),
+        only=(),
+        playbook="site.yml",
+    ):
         """Record a run of day `number`; `hosts` are snapshots by name, `findings` (host, code, subject)."""
         started = BEGUN + timedelta(days=number)
-        run = self.enter(number, kind=kind, tags=tags, playbook=playbook)
+        run = self.enter(number, kind=kind, tags=tags, only=only, playbook=playbook)
         outcomes = [
             HostOutcome(
                 visit=HostRun(
@@ -39,6 +52,7 @@ class Book:
                     changed=changed,
                 ),
                 snapshot=snapshot,
+                early=name in early,
                 findings=None if findings is None else [finding(*each) for each in findings if each[0] == name],
             )
             for name, snapshot in hosts.items()

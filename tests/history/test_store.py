@@ -105,6 +105,8 @@ def test_a_finding_dates_from_the_first_look_that_had_it_without_a_break(book):
     book.day(2, {"gpu01": None}, findings=[], tags=("conda",))  # did not look at everything
     book.day(3, {"gpu01": None}, findings=[], lost=["gpu01"])  # could not look
     book.day(4, {"gpu01": None}, findings=[], playbook="other.yml")  # looked at other things
+    book.day(4, {"gpu01": None}, findings=[], early=["gpu01"])  # a task failed: the rest was not come to
+    book.day(4, {"gpu01": None}, findings=[], only=("care",))  # compared with other things
     assert book.history.findings.first_seen([numpy])[numpy] == BEGUN
     book.day(5, {"gpu01": None}, findings=[base])
     assert book.history.findings.first_seen([numpy]) == {}
@@ -116,4 +118,14 @@ def test_a_finding_dates_from_the_first_look_that_had_it_without_a_break(book):
         "nlp: numpy",
         BEGUN + timedelta(days=5),
     )
-    assert [each.tally.warnings for each in book.history.series.runs()] == [1, 2, 0, 0, 0, 1, 2]
+    assert [each.tally.warnings for each in book.history.series.runs()] == [1, 2, 0, 0, 0, 0, 0, 1, 2]
+
+
+def test_open_findings_are_of_the_last_look_at_everything(book):
+    old, new, pip = ("gpu01", "a", "old"), ("gpu01", "a", "new"), ("gpu02", "b", "pip")
+    book.day(0, {"gpu01": None}, findings=[old])
+    book.day(1, {"gpu01": None}, findings=[new])
+    book.day(2, {"gpu01": None, "gpu02": None}, findings=[pip], tags=("conda",))
+    book.day(3, {"gpu01": None}, kind=Kind.APPLY)
+    assert [(each.run, each.finding.identity) for each in book.history.findings.open()] == [(2, new), (3, pip)]
+    assert book.history.findings.open(["gpu02"], playbook="other.yml") == []

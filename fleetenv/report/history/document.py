@@ -70,6 +70,7 @@ def _run(run: Run) -> _Document:
         "limit": errand.limit,
         "tags": [*errand.tags],
         "skip_tags": [*errand.skip_tags],
+        "only": [*errand.only],
         "hosts": {
             "all": tally.hosts,
             "lost": tally.lost,
