@@ -192,7 +192,7 @@ def _mig_steps(wanted: Mapping[str, Settings], have: Mapping[str, Settings]) -> 
         if full:
             smi = ("nvidia-smi", "mig")
             destroy = (sh(*smi, "-dci", "-i", ",".join(full)), sh(*smi, "-dgi", "-i", ",".join(full)))
-            yield Run(f"{{ {' && '.join(destroy)}; }} >&2")
+            yield Run(f"{{ {'; '.join(destroy)}; }} >&2")  # -dci fails where an instance has no compute instance
     for gpus in _alike(wanted, have, "mig"):
         note = "MIG is switched at the next reset or reboot"
         yield _set(gpus, "-mig", _number(gpus.value), note=note, unless=_mig_is(gpus, str(gpus.value)))

@@ -169,6 +169,23 @@ def test_an_error_in_the_log_says_how_often_and_when():
     )
 
 
+def test_nothing_is_told_twice_of_one_device():
+    at = [
+        KernelEvent(kind="sxid", code=20009, bus_id=f"0000:c{number}:00.0", text="x", fatal=False)
+        for number in range(3)
+    ]
+    at += [KernelEvent(kind="xid", code=79, bus_id=f"0000:f{number}:00.0", text="x") for number in range(2)]
+    tests = tuple(DcgmTest(name=name, status="Fail", gpu=1, text="x") for name in ("Memory", "PCIe", "Software"))
+    ill = host(replace(WELL, slowdowns=("hw_thermal_slowdown", "sw_thermal_slowdown")), events=tuple(at), dcgm=tests)
+    problems = health_problems(ill)
+    print(*problems, sep="\n")
+    assert sorted((problem.code, problem.gpu) for problem in problems if problem.gpu is not None) == [
+        ("dcgm", 1),
+        ("slowdown", 0),
+    ]
+    assert sorted(problem.code for problem in problems if problem.gpu is None) == ["sxid-20009", "xid-79"]
+
+
 def test_a_host_without_switches_needs_no_fabric_manager():
     assert health_problems(host(switches=0, fabric_manager=FabricManager(service="inactive"))) == ()
 

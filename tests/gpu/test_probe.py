@@ -5,9 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fleetenv.gpu.diagnosis import driver_problem
+from fleetenv.gpu.diagnosis import driver_problem, health_problems
 from fleetenv.gpu.probe import SCRIPT, parse_answer
 from fleetenv.gpu.states import Answer, GpuHost
 from fleetenv.remote import Completed
@@ -158,6 +161,53 @@ def test_a_hostile_answer_is_only_data():
     assert host.driver is None
     assert host.slots == ()
     assert host.answer is Answer.UNREADABLE
+
+
+KEYS = [
+    "slot",
+    "amd",
+    "switch",
+    "nvrm",
+    "user",
+    "list",
+    "link",
+    "error",
+    "kernel",
+    "btime",
+    "amd-static",
+    "rocm",
+    "dcgm",
+]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(KEYS), st.binary(max_size=60)), max_size=20),
+    st.sampled_from([b"0", b"9", b"cut", b"absent", b"x"]),
+    st.binary(max_size=200),
+)
+def test_no_answer_breaks_the_reading(lines, status, output):
+    answer = b"".join(key.encode() + b" " + value.replace(b"\n", b"") + b"\n" for key, value in lines)
+    host = parse_answer(Completed(0, answer + b"smi " + status + b"\n" + output))
+    driver_problem(host)
+    health_problems(host)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"<nvidia_smi_log><gpu>"
+        + b"".join(b"<f%d>1</f%d>" % (n, n) for n in range(99_000))
+        + b"</gpu></nvidia_smi_log>",
+        b"<nvidia_smi_log>" + b"<gpu/>" * 257 + b"</nvidia_smi_log>",
+        b"<nvidia_smi_log><gpu><processes>"
+        + b"<process_info><pid>1</pid></process_info>" * 49_000
+        + b"</processes></gpu></nvidia_smi_log>",
+    ],
+    ids=["fields", "gpus", "processes"],
+)
+def test_what_is_kept_of_a_swollen_document_is_bounded(document):
+    host = parse_answer(Completed(0, b"smi 0\n" + document))
+    assert len(msgspec.json.encode(host)) < 500_000
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_real_outputs_are_read(path):
         (b'<!DOCTYPE a [<!ENTITY % b SYSTEM "file:///etc/passwd">%b;]><a/>', "declares an entity"),
         (b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', "declares an entity"),
         (b"<a>" * 1000, "too deeply"),
-        (b"<a>" + b"<b/>" * 500_001 + b"</a>", "too many elements"),
+        (b"<a>" + b"<b/>" * 100_001 + b"</a>", "too many elements"),
         (b"<a>" + b" " * (16 * 1024 * 1024) + b"</a>", "larger than 16 MiB"),
     ],
 )
