@@ -32,9 +32,10 @@ _LOOK = r"""for s do
   esac
   r=; [ -r "$p" ] && r=r; [ -w "$p" ] && r=${r}w; [ -x "$p" ] && r=${r}x
   printf 'stat\0%s\0%s\0%s\0' "$s" "$r" "$sum"
-  LC_ALL=C stat $follow --printf '%f %h %u %g %s %b %o %d %i %X %Y %Z %U %G' -- "$p"
-  printf '\0'
-  if [ -L "$p" ]; then LC_ALL=C readlink -z -- "$p"; LC_ALL=C readlink -fz -- "$p"; else printf '\0\0'; fi
+  link=; end='\0\0\0'  # all in one write, unless there is a link: each would be a packet
+  if [ -L "$p" ]; then link=1 end='\0'; fi
+  LC_ALL=C stat $follow --printf "%f %h %u %g %s %b %o %d %i %X %Y %Z %U %G$end" -- "$p" || printf "$end"
+  if [ -n "$link" ]; then LC_ALL=C readlink -z -- "$p"; LC_ALL=C readlink -fz -- "$p"; fi
 done
 :"""
 

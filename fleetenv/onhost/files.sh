@@ -11,17 +11,29 @@ fe_missing() {  # denied where the nearest folder that can be seen may not be se
   elif [ -z "$i" ]; then printf 'absent\0%s\0' "$1"
   else printf 'inside\0%s\0%s\0' "$1" "$p"; fi
 }
-fe_is() {  # said at once: each write would be a packet
-  for s do fe_of "$s"; shift; set -- "$@" "$s" "$p"; done
-  printf 'is\0%s\0%s\0' "$@"
+fe_sum() {
+  for s do  # the paths of those that are read take the subjects' places
+    fe_of "$s"; shift
+    [ -n "${w#?}" ] && [ -f "$p" ] || continue
+    if [ -r "$p" ]; then set -- "$@" "$p"; else printf 'unreadable\0%s\0' "$p"; fi
+  done
+  [ $# -eq 0 ] || sums=$(LC_ALL=C exec sha256sum -- "$@")
+}
+fe_tell() {  # said at once: each write would be a packet
+  links=
+  for s do
+    fe_of "$s"; shift; set -- "$@" is "$s" "$p"
+    if [ -L "$p" ]; then links=1; set -- "$@" link "$p"; fi
+  done
+  printf '%s\0' "$@" ${sums:+sums "$sums"} ${links:+targets}
 }
 fe_stat() {
   for s do fe_of "$s"; shift; set -- "$@" "$p"; done
   LC_ALL=C stat --printf 'stat\0%n\0%f\0%U\0%u\0%G\0%g\0%s\0' -- "$@"
 }
-fe_links() {
-  for s do fe_of "$s"; shift; if [ -L "$p" ]; then printf 'link\0%s\0' "$p"; set -- "$@" "$p"; fi; done
-  [ $# -eq 0 ] || { printf 'targets\0'; LC_ALL=C readlink -z -- "$@"; }
+fe_targets() {
+  for s do fe_of "$s"; shift; if [ -L "$p" ]; then set -- "$@" "$p"; fi; done
+  LC_ALL=C readlink -z -- "$@"
 }
 fe_follow() {
   for s do
@@ -33,24 +45,10 @@ fe_follow() {
     LC_ALL=C stat -L --printf 'led\0%n\0%f\0%U\0%u\0%G\0%g\0%s\0' -- "$@"
   }
 }
-fe_sums() {
-  for s do fe_of "$s"; shift; set -- "$@" "$p"; done
-  LC_ALL=C sha256sum -- "$@"
-}
 fe_content() {
-  n=$#
-  for s do  # the subjects stay in front, the paths of those that are read come behind them
-    fe_of "$s"
-    [ -n "${w#?}" ] && [ -f "$p" ] || continue
-    if [ -r "$p" ]; then set -- "$@" "$p"; else printf 'unreadable\0%s\0' "$p"; fi
-  done
-  [ $# -eq $n ] && return
-  sums=$(shift $n; LC_ALL=C exec sha256sum -- "$@")
-  printf 'sums\0%s\0' "$sums"
   c=0 nl='
 '
   for s do
-    [ $((n -= 1)) -lt 0 ] && break
     fe_of "$s"; w=${w#?}
     if [ -z "$w" ] || [ "$w" = '?' ] || ! [ -f "$p" ] || ! [ -r "$p" ] || [ "$c" -ge @MOST@ ]; then continue; fi
     case $nl$sums$nl in
@@ -63,5 +61,11 @@ for s do
   fe_of "$s"; shift
   if [ -e "$p" ] || [ -L "$p" ]; then set -- "$@" "$s"; else fe_missing "$s"; fi
 done
-if [ $# -gt 0 ]; then fe_is "$@"; fe_stat "$@"; fe_links "$@"; fe_follow "$@"; fe_content "$@"; fi
+sums=
+if [ $# -gt 0 ]; then
+  fe_stat "$@"; fe_sum "$@"; fe_tell "$@"
+  [ -z "$links" ] || fe_targets "$@"
+  fe_follow "$@"
+  [ -z "$sums" ] || fe_content "$@"
+fi
 :

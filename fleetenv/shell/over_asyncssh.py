@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import asyncssh
 
 from fleetenv.errors import InputError, Unreachable
+from fleetenv.shell.gathering import Line
 from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
 from fleetenv.shell.login import Login, reason
@@ -196,7 +197,7 @@ async def _connect(login: Login, ring: KeyRing, before: Jump | None = None) -> _
             client_factory=lambda: login,
             known_hosts=None if login.checking == "no" else login.known.keys,
             encryption_algs=() if options.config.get("Ciphers") else _CIPHERS,
-            tunnel=jump.connection if jump else None,
+            tunnel=jump.connection if jump else None if options.proxy_command else Line(options),
         )
     except BaseException as error:
         if jump and not before:

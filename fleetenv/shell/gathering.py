@@ -1,0 +1,89 @@
+"""A TCP connection on which all that is written in one moment leaves together.
+
+asyncssh writes every SSH packet by itself, and before most of them an empty one. Each write is a system call that wakes
+the host's sshd: that takes both of them longer than the packet itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import asyncssh
+
+Factory = Callable[[], asyncssh.SSHClientConnection]
+
+
+class GatheringTransport(asyncio.Transport):
+    """Keeps what is written until the event loop's next turn, and then writes it at once."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._kept = bytearray()
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take data; it leaves soon."""
+        if not self._kept:
+            self._loop.call_soon(self._flush)
+        self._kept += data
+
+    def _flush(self) -> None:
+        if self._kept:
+            kept, self._kept = self._kept, bytearray()
+            self._transport.write(kept)
+
+    def close(self) -> None:
+        """Write what was kept, and close."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever was kept."""
+        self._kept.clear()
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what is known of the connection: its socket, its addresses."""
+        return self._transport.get_extra_info(name, default)
+
+
+class _Handover(asyncio.Protocol):
+    """Makes the SSH connection when TCP's is there, and leaves the line to it."""
+
+    def __init__(self, factory: Factory) -> None:
+        self._factory = factory
+        self.made: asyncssh.SSHClientConnection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.made = self._factory()
+        protocol = cast(asyncio.Protocol, self.made)
+        transport.set_protocol(protocol)
+        protocol.connection_made(GatheringTransport(transport))
+
+
+class Line:
+    """How asyncssh gets its TCP connection, in place of a tunnel through another host."""
+
+    def __init__(self, options: asyncssh.SSHClientConnectionOptions) -> None:
+        self._options = options
+
+    async def create_connection(
+        self, factory: Factory, host: str, port: int
+    ) -> tuple[asyncio.Transport, asyncssh.SSHClientConnection]:
+        """Connect; the address family and the local address are those that ~/.ssh/config may name."""
+        transport, handover = await asyncio.get_running_loop().create_connection(
+            lambda: _Handover(factory),
+            host,
+            port,
+            family=self._options.family,
+            local_addr=self._options.local_addr,
+        )
+        return transport, handover.made
