@@ -92,7 +92,7 @@ def _rule(value: Value, place: Location | None, select: Callable[[str], Iterable
         if not value.get(key):
             why = {"code": "which findings", "reason": "why they may pass", "until": "the last day on which they may"}
             raise InputError(f"an entry of {VARIABLE} needs '{key}': {why[key]}", location=place, hint=_EXAMPLE)
-    texts = {key: _text(key, value, place) for key in ("code", "subject", "host", "reason") if key in value}
+    texts = {key: str(_text(key, value, place)) for key in ("code", "subject", "host", "reason") if key in value}
     code = texts["code"]
     if not is_known(code):
         hint = nearest(code, every_code()) or "docs/findings.md lists them"
