@@ -117,6 +117,7 @@ class Page:
         answer = self.call("Page.navigate", url=url)
         assert "errorText" not in answer, answer
         self.wait("document.readyState === 'complete'")
+        self.settle()
 
     def run(self, script: str) -> Any:
         """Evaluate JavaScript and return its value."""
@@ -129,6 +130,10 @@ class Page:
         end = time.monotonic() + _TIMEOUT
         while not self.run(condition):
             assert time.monotonic() < end, f"never came true: {condition}"
+
+    def settle(self) -> None:
+        """Wait until the page is painted as it is now: clicks hit what is painted."""
+        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
     def press(self, *keys: str) -> None:
         """Press and release keys, one after the other; `Control+End` holds one down."""
@@ -149,6 +154,7 @@ class Page:
         """Click into the middle of the first element that a CSS selector finds."""
         found = f"document.querySelector({json.dumps(selector)})"
         self.run(f"{found}.scrollIntoView({{block: 'nearest'}})")
+        self.settle()
         box = self.run(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({found}.getBoundingClientRect())")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)

@@ -183,7 +183,6 @@ def test_gpus_are_counted_and_no_label_holds_what_a_host_made_up():
         f'fleetenv_gpu_driver_info{{host="gpu01",driver="535.104.05",cuda="12.2",{of}}}': 1,
         f'fleetenv_gpu_problems{{host="gpu01",code="gpu-ecc",{of}}}': 1,
         f'fleetenv_gpu_uncorrected{{host="gpu01",gpu="0",{of}}}': 12,
-        f'fleetenv_gpu_retired_pages{{host="gpu01",gpu="0",{of}}}': 0,
     }
 
 

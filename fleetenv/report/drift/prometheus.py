@@ -17,9 +17,9 @@ from fleetenv.report.text import visible_line
 
 _MOST_GPUS = 64  # of a host
 _PER_GPU = {
-    "uncorrected": "Uncorrected ECC errors since the GPU was made.",
-    "retired_pages": "Memory pages that are retired.",
-    "remapped_rows": "Memory rows that are remapped.",
+    "uncorrected": "Uncorrected ECC errors since the GPU was made; none: no series.",
+    "retired_pages": "Memory pages that are retired; none: no series.",
+    "remapped_rows": "Memory rows that are remapped; none: no series.",
 }
 
 
@@ -111,11 +111,11 @@ def _gpus(report: DriftReport) -> Iterator[str]:
 
 
 def _each(gpus: Mapping[str, Plain], key: str) -> Iterator[tuple[str, int]]:
-    """Yield index and value of those GPUs of a host that have one."""
+    """Yield index and value of those GPUs of a host that have some."""
     devices = gpus.get("devices")
     for gpu, values in islice(devices.items(), _MOST_GPUS) if isinstance(devices, dict) else ():
         value = values.get(key) if isinstance(values, dict) else None
-        if isinstance(value, int) and re.fullmatch(r"[0-9]{1,3}", gpu):
+        if isinstance(value, int) and value > 0 and re.fullmatch(r"[0-9]{1,3}", gpu):
             yield gpu, value
 
 

@@ -47,10 +47,11 @@ def drift_sarif(report: DriftReport) -> str:
 
 
 def _rule(finding: Finding) -> Value:
+    meaning = words.meaning(finding)
     return {
         "id": finding.code,
-        "shortDescription": {"text": f"{finding.code}: {words.AGAINST[finding.against]}"},
-        "fullDescription": {"text": f"{finding.code}: {words.AGAINST[finding.against]}."},
+        "shortDescription": {"text": f"{finding.code}: {meaning}"},
+        "fullDescription": {"text": f"{finding.code}: {meaning}."},
         "help": {"text": "Each result says what mends it. docs/findings.md explains each code."},
         "defaultConfiguration": {"level": str(finding.severity)},
     }

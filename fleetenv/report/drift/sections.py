@@ -99,10 +99,21 @@ class Sharing:
 
 
 def untold_notes(report: DriftReport) -> list[Finding]:
-    """Return the notes, but for those about values that stand under `uneven`, with all their hosts."""
-    uneven = {each.item.number for each in report.uneven if not each.in_playbook}
+    """Return the notes, but for outliers of values that stand under `uneven`, with all their hosts."""
+    told = {
+        (host, each.key.removeprefix("packages."))
+        for each in report.uneven
+        if not each.in_playbook and each.has_majority
+        for _, hosts in each.values[1:]
+        for host in hosts
+    }
     notes = [each for each in report.findings if each.severity is Severity.NOTE and each.waiver is None]
-    return [each for each in notes if each.against is not Against.FLEET or each.item not in uneven]
+    return [each for each in notes if each.against is not Against.FLEET or _outlier(each) not in told]
+
+
+def _outlier(finding: Finding) -> tuple[str, str]:
+    """Return host and value of an outlier: the last word of its subject."""
+    return finding.host, finding.subject.rpartition(": ")[2].removeprefix("packages.")
 
 
 def _only(shared: Shared, hosts: Iterable[str]) -> Shared:

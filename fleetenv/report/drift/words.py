@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
+from fleetenv.drift.codes import CODES
 from fleetenv.drift.finding import Against, Finding, Waiver
 from fleetenv.drift.report import DriftReport
 from fleetenv.remote import sh
@@ -27,6 +28,12 @@ _MAX_TEXT = 4000
 _MAX_ADVICE = 1000
 _MAX_REASON = 300
 _MAX_LIMIT = 60  # hosts that a command names one by one
+
+
+def meaning(finding: Finding) -> str:
+    """Return what a finding's code means, in general."""
+    known = CODES.get(finding.code)
+    return known.meaning if known else AGAINST[finding.against]
 
 
 def is_lost(finding: Finding) -> bool:
