@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,12 @@ import msgspec
 from msgspec import UNSET
 
 from fleetenv.drift.finding import Against, Finding
-from fleetenv.drift.snapshot import Change, Plain, Snapshot, changes
+from fleetenv.drift.snapshot import Change, Path, Plain, Snapshot, changes
 from fleetenv.history.model import DatedChange, HostChanges, HostSnapshot, Kind
+from fleetenv.history.parts import as_kept
 from fleetenv.history.runs import Since
 from fleetenv.history.snapshots import Snapshots, Step
+from fleetenv.remote import sh
 from fleetenv.severity import Severity
 
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 CODE = "changed"
 """The code of findings against an earlier look."""
+
+_THING = 2  # keys of a path that name one thing: `environments`, `nlp_train`
+_MOST_TOLD = 6  # changes of one thing that are a finding each
+_LONGEST = 120  # characters of a value
 
 
 class Changes:
@@ -54,7 +60,7 @@ class Changes:
         """Return what changed on the hosts of `after` since the snapshots of `before`, else since each one's first."""
         made = []
         for host, newest in after.items():
-            base = before.get(host) or self._first(host)
+            base = before.get(host) or self._snapshots.first(host)
             if base is None or base.run >= newest.run:
                 continue
             made.append(
@@ -74,8 +80,8 @@ class Changes:
             now: when they were taken.
         """
         base = self._as_of(since, new, before=run)
-        after = {host: HostSnapshot(host, run, now, snapshot) for host, snapshot in new.items()}
-        return [_finding(each, dated) for each in self.between(base, after) for dated in each.changes]
+        after = {host: HostSnapshot(host, run, now, as_kept(snapshot)) for host, snapshot in new.items()}
+        return [finding for each in self.between(base, after) for finding in _findings(each)]
 
     def _as_of(
         self, moment: Since, hosts: Iterable[str] | None, *, before: int | None = None
@@ -85,9 +91,6 @@ class Changes:
         else:
             found = self._snapshots.latest(hosts, before=moment + 1)
         return {host: each for host, each in found.items() if before is None or each.run < before}
-
-    def _first(self, host: str) -> HostSnapshot | None:
-        return self._snapshots.first(host)
 
     def _dated(self, host: str, base: HostSnapshot, newest: HostSnapshot) -> tuple[DatedChange, ...]:
         found = list(changes(base.snapshot, newest.snapshot))
@@ -124,29 +127,52 @@ class Changes:
         return [run for (run,) in rows]
 
 
-def _finding(host: HostChanges, dated: DatedChange) -> Finding:
-    change = dated.change
-    explained = f"; run {dated.applied} (apply) changed this host before that" if dated.applied else ""
+def _findings(host: HostChanges) -> Iterator[Finding]:
+    """Yield a finding for each change; what changed in many places at once, as a new build does, is one."""
+    things: dict[Path, list[DatedChange]] = {}
+    for each in host.changes:
+        things.setdefault(each.change.path[:_THING], []).append(each)
+    for path, dated in things.items():
+        if len(dated) <= _MOST_TOLD:
+            yield from (_finding(host, each.change.path, _said(each.change, host), [each]) for each in dated)
+        else:
+            told = ", ".join(
+                f"{': '.join(each.change.path[_THING:])} {_shown(each.change.before)} -> {_shown(each.change.after)}"
+                for each in dated[:_MOST_TOLD]
+            )
+            yield _finding(host, path, f"{len(dated)} values are not as {_then(host)}: {told}, ...", dated)
+
+
+def _finding(host: HostChanges, path: Path, text: str, dated: Sequence[DatedChange]) -> Finding:
+    unexplained = [each for each in dated if each.applied is None]
+    if unexplained:
+        advice = "no apply of fleetenv did this: find out who did, then change the playbook, or change it back"
+    else:
+        applied = max(each.applied or 0 for each in dated)
+        text = f"{text}; run {applied} (apply) changed this host before that was seen"
+        advice = sh("fleetenv", "show", applied, host.host)
     return Finding(
         code=CODE,
         host=host.host,
-        subject=": ".join(change.path),
+        subject=": ".join(path),
         against=Against.TIME,
-        severity=Severity.NOTE if dated.applied else Severity.WARNING,
-        text=f"{_said(change)} since {host.before_taken:%Y-%m-%d %H:%M} (run {host.before}){explained}",
-        advice=f"fleetenv show {dated.applied} {host.host}"
-        if dated.applied
-        else "no apply of fleetenv did this: find out who did, then change the playbook, or change it back",
-        first_seen=dated.first_seen,
+        severity=Severity.WARNING if unexplained else Severity.NOTE,
+        text=text,
+        advice=advice,
+        first_seen=min(each.first_seen for each in unexplained or dated),
     )
 
 
-def _said(change: Change) -> str:
+def _said(change: Change, host: HostChanges) -> str:
     if change.before is None:
-        return f"{_shown(change.after)} came"
+        return f"was not there {_then(host)}, is {_shown(change.after)}"
     if change.after is None:
-        return f"{_shown(change.before)} went"
-    return f"{_shown(change.before)} became {_shown(change.after)}"
+        return f"was {_shown(change.before)} {_then(host)}, is gone"
+    return f"was {_shown(change.before)} {_then(host)}, is {_shown(change.after)}"
+
+
+def _then(host: HostChanges) -> str:
+    return f"on {host.before_taken:%Y-%m-%d %H:%M} (run {host.before})"
 
 
 def _shown(value: Plain) -> str:
@@ -155,5 +181,5 @@ def _shown(value: Plain) -> str:
     elif isinstance(value, Mapping):
         text = ", ".join(sorted(value))
     else:
-        text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 120 else f"{text[:120]}..."
+        text = "nothing" if value is None else msgspec.json.encode(value).decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from fleetenv.errors import InputError
 from fleetenv.history.schema import APPLICATION, MIGRATIONS, VERSION
 
-_WAIT = 20.0  # seconds for another process to finish writing; one run's writing takes well under one
+_WAIT = 10.0  # seconds for another process to finish writing; one run's writing takes well under one
 
 
 class HistoryError(InputError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fleetenv.history.blobs import Blobs
-from fleetenv.history.storable import encoded, storable_text
+from fleetenv.history.storable import encoded, storable, storable_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 WHOLE = ""
 """The name of the one part of a section that is not cut."""
 
+_LARGEST = 8_000_000  # bytes of a part: an environment of 1,000 packages has 100,000
+_MOST_THINGS = 1000  # of a section that is cut
+
 
 def put_snapshot(connection: sqlite3.Connection, blobs: Blobs, snapshot: Snapshot) -> int:
     """Keep a snapshot, and return its number; equal ones have the same. Inside a transaction."""
     parts = []
     whole = hashlib.sha256()
     for section, name, part in _cut(snapshot):
-        data = encoded(part)
+        data = _encoded(part)
         digest = hashlib.sha256(data).digest()
         whole.update(msgspec.json.encode((section, name)) + digest)
         parts.append((section, name, digest, data))
@@ -41,11 +44,40 @@ def put_snapshot(connection: sqlite3.Connection, blobs: Blobs, snapshot: Snapsho
     return number
 
 
+def as_kept(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot as it would come back from the store, to be compared with what did."""
+    kept: Snapshot = {}
+    for section, name, part in _cut(snapshot):
+        try:
+            msgspec.json.encode(part)
+        except (UnicodeEncodeError, OverflowError):
+            part = msgspec.json.decode(_encoded(part))
+        if name == WHOLE:
+            kept[section] = part
+        else:
+            things = kept.setdefault(section, {})
+            assert isinstance(things, dict)  # a section is cut, or it is not
+            things[name] = part
+    return kept
+
+
+def _encoded(part: Plain) -> bytes:
+    data = encoded(part)
+    if len(data) <= _LARGEST:
+        return data
+    data = encoded(storable(part))
+    return data if len(data) <= _LARGEST else encoded(f"({len(data)} bytes: too much to be kept)")
+
+
 def _cut(snapshot: Snapshot) -> Iterator[tuple[str, str, Plain]]:
     """Yield section, name and content of the parts; a section that holds named things of fields is cut into those."""
     for section in sorted(snapshot):
         content = snapshot[section]
-        if isinstance(content, Mapping) and content and all(_is_thing(*each) for each in content.items()):
+        if (
+            isinstance(content, Mapping)
+            and 0 < len(content) <= _MOST_THINGS
+            and all(_is_thing(*each) for each in content.items())
+        ):
             yield from ((storable_text(section), storable_text(name), content[name]) for name in sorted(content))
         else:
             yield storable_text(section), WHOLE, content

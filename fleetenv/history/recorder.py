@@ -31,7 +31,7 @@ from fleetenv.events import (
     Warned,
 )
 from fleetenv.history.counting import count, standing
-from fleetenv.history.errand import Errand, Origin
+from fleetenv.history.errand import Errand
 from fleetenv.history.outcome import HostOutcome, HostRun, StoredDifference, StoredResult
 from fleetenv.history.storable import MOST_ENTRIES, storable, storable_text
 
@@ -190,15 +190,14 @@ class Recorder(Sink):
         with self._tolerant():
             from fleetenv.history.database import open_database
             from fleetenv.history.record import enter_run
-            from fleetenv.history.revision import origin
+            from fleetenv.history.revision import origins
 
-            known: dict[str, Origin] = {}
-            for path in (self._errand.playbook.path, *(each.path for each in self._errand.inventory)):
-                known.setdefault(path, origin(path))
+            inventory = [each.path for each in self._errand.inventory]
+            known = origins([self._errand.playbook.path, *inventory])
             self._errand = replace(
                 self._errand,
                 playbook=known[self._errand.playbook.path],
-                inventory=tuple(known[each.path] for each in self._errand.inventory),
+                inventory=tuple(known[path] for path in inventory),
             )
             with closing(open_database(self._file)) as connection:
                 self.run = enter_run(connection, self._errand, self.started)
@@ -214,6 +213,9 @@ class Recorder(Sink):
         except FleetenvError as error:
             if not self._failed:
                 self._warn(f"this run is not in the history: {error}")
+            self._failed = True
+        except Exception as error:  # whatever it is: the hosts are as they should be, and that is what counts
+            self._warn(f"this run is not in the history: {type(error).__name__}: {error}")
             self._failed = True
 
     def _host(self, name: str) -> _Host:

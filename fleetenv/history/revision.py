@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from fleetenv.history.errand import Origin
@@ -14,8 +15,13 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # sha1 or sha256
 _MOST_LINKS = 5  # of a ref to a ref
 
 
-def origin(path: str) -> Origin:
-    """Return where a file or folder comes from. Never raises: what cannot be found out is None."""
+def origins(paths: Iterable[str]) -> dict[str, Origin]:
+    """Return where files or folders come from. Never raises: what cannot be found out is None."""
+    repositories: dict[Path, tuple[str | None, bool | None]] = {}
+    return {path: _origin(path, repositories) for path in paths}
+
+
+def _origin(path: str, repositories: dict[Path, tuple[str | None, bool | None]]) -> Origin:
     place = path
     try:
         if not Path(path).exists():  # an inventory may be a list of hosts
@@ -26,7 +32,9 @@ def origin(path: str) -> Origin:
         if top is None:
             return Origin(path, place)
         place = str(top.name / whole.relative_to(top))
-        return Origin(path, place, _commit(_git_folder(top)), _is_dirty(top))
+        if top not in repositories:
+            repositories[top] = _commit(_git_folder(top)), _is_dirty(top)
+        return Origin(path, place, *repositories[top])
     except (OSError, ValueError, subprocess.SubprocessError):
         return Origin(path, place)
 

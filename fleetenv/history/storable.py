@@ -37,8 +37,10 @@ def storable(value: Leaf | Plain, depth: int = 0) -> Plain:
         case Mapping():
             kept = list(value.items())[:MOST_ENTRIES]
             return {storable_text(str(key)): storable(each, depth + 1) for key, each in kept}
-        case _:
+        case list() | tuple():
             return [storable(each, depth + 1) for each in value[:MOST_ENTRIES]]
+        case _:
+            return storable_text(str(value))
 
 
 def encoded(value: object) -> bytes:

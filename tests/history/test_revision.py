@@ -4,7 +4,11 @@ import subprocess
 
 import pytest
 
-from fleetenv.history.revision import origin
+from fleetenv.history.revision import origins
+
+
+def origin(path):
+    return origins([path])[path]
 
 
 def git(folder, *words):

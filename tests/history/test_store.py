@@ -92,6 +92,34 @@ def test_a_change_is_dated_by_the_run_that_saw_it_first_and_explained_by_an_appl
         ("environments: nlp: packages: numpy", Severity.NOTE, BEGUN + timedelta(days=3)),
         ("facts: driver", Severity.WARNING, BEGUN + timedelta(days=5)),
     ]
+    then = f"{BEGUN.astimezone():%Y-%m-%d %H:%M}"
+    assert found[0].text == f"was 1.0 on {then} (run 1), is 1.2; run 3 (apply) changed this host before that was seen"
+    assert (found[0].advice, found[1].text) == ("fleetenv show 3 gpu01", f"was 470 on {then} (run 1), is 560")
+
+
+def test_what_changed_as_a_whole_is_one_finding(book):
+    packages = {f"package{n}": str(n) for n in range(300)}
+    book.day(0, {"gpu01": {"environments": {"nlp": {"packages": packages}, "old": {"packages": packages}}}})
+    new = {"environments": {"nlp": {"packages": dict.fromkeys(packages, "9")}}}
+    rebuilt, gone = book.history.changes.findings(1, {"gpu01": new}, run=2, now=BEGUN)
+    assert (rebuilt.subject, gone.subject) == ("environments: nlp", "environments: old")
+    assert "299 values are not as on" in rebuilt.text
+    assert "packages: package0 0 -> 9" in rebuilt.text
+    assert gone.text.startswith("was packages on")
+    assert gone.text.endswith("is gone")
+
+
+def test_a_host_whose_texts_are_no_utf8_does_not_change_by_being_kept(book):
+    hostile = {"facts": {"name": "x\udcff", "huge": 2**70}, "environments": {"nlp": {"channel": "\ud800"}}}
+    book.day(0, {"gpu01": hostile})
+    assert book.history.changes.findings(1, {"gpu01": hostile}, run=2, now=BEGUN) == []
+
+
+def test_too_much_is_not_kept(book):
+    book.day(0, {"gpu01": {"facts": {f"{n}": "x" * 9000 for n in range(9000)}, "kernels": {"a": 1}}})
+    facts = book.history.snapshots.latest()["gpu01"].snapshot["facts"]
+    assert "too much to be kept" in str(facts)
+    assert book.file.stat().st_size < 1_000_000
 
 
 def test_a_finding_dates_from_the_first_look_that_had_it_without_a_break(book):
