@@ -30,7 +30,7 @@ COMMANDS = {
     "ping": "check that hosts can be reached and logged in to",
     "run": "run one command on many hosts",
     "serve": "show the history in a browser: fleet, hosts, environments, GPUs, runs, changes",
-    "gpu": "show the fleet's GPUs and drivers",
+    "gpu": "show the fleet's GPUs and drivers, which environments they can run, and whether they compute",
     "envs": "show the fleet's conda environments: generations, sizes, who uses them",
     "rollback": "switch an environment back to an earlier generation",
     "verify": "find what was changed in environments, file by file",

@@ -32,6 +32,7 @@ AT_ONCE = 16
 GRACE = 5.0
 """Seconds that a process has to end after it was killed."""
 
+_ISOLATED = ("-I", "-B", "-c")  # without the user's own packages; nothing compiled is written into the environment
 _REPEATS = 5
 _KEPT = 1 << 16  # bytes of what a process writes
 _LONGEST = 600  # characters of a message
@@ -139,6 +140,8 @@ class _Host:
             "PATH": f"{root / 'bin'}:{os.environ.get('PATH', '')}",
             "CONDA_PREFIX": str(root),
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            "CUDA_CACHE_DISABLE": "1",  # what is compiled for the test is not kept in anyone's home
+            "CUPY_CACHE_IN_MEMORY": "1",
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # TensorFlow and JAX would take nearly all memory
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -150,7 +153,7 @@ class _Host:
 
     def held(self) -> list[str]:
         """Return the frameworks that the environment holds."""
-        process = _Process([self.python, "-I", "-c", _HELD, *FRAMEWORKS], self.environment, b"", self.seconds)
+        process = _Process([self.python, *_ISOLATED, _HELD, *FRAMEWORKS], self.environment, b"", self.seconds)
         with suppress(ValueError):
             said = json.loads(process.output)
             return [name for name in FRAMEWORKS if isinstance(said, list) and name in said]
@@ -170,7 +173,7 @@ class _Host:
         }  # fmt: skip
         asked = json.dumps({"modules": self.program, "arguments": arguments}).encode("ascii")
         environment = {**self.environment, "CUDA_VISIBLE_DEVICES": gpu.uuid or str(gpu.index)}
-        process = _Process([self.python, "-I", "-c", _LOADER], environment, asked, self.seconds)
+        process = _Process([self.python, *_ISOLATED, _LOADER], environment, asked, self.seconds)
         if process.status is None or process.status == -signal.SIGALRM:
             killed = "" if process.status else ", nor when it was killed"
             return Trial(framework, "hung", f"it did not end within {self.seconds} s{killed}")

@@ -17,7 +17,7 @@ from fleetenv.gpu.fitness import Fit, Fitness, driver_for_all
 from fleetenv.gpu.matrix import Environment, Suited
 from fleetenv.gpu.needs import Needs, Reason
 from fleetenv.gpu.states import GpuHost
-from fleetenv.report.hosts import fold_hosts, name_hosts
+from fleetenv.report.hosts import brief_hosts, fold_hosts, name_hosts
 from fleetenv.report.text import counted, visible_line
 
 FORMAT = "fleetenv.gpu-envs"
@@ -107,16 +107,7 @@ def _alike(answers: Mapping[str, Answer]) -> list[tuple[str, Answer]]:
             cells = tuple((name, each.fitness, each.driver) for name, each in answer.fits.items())
             key = (answer.platform, _driver(answer.gpus), _models(answer.gpus), answer.gpus.simulated, cells)
             rows.setdefault(key, []).append(host)
-    return [(_few(hosts), answers[hosts[0]]) for hosts in rows.values()]
-
-
-def _few(hosts: Sequence[str]) -> str:
-    """Name hosts in two lines of their column: if these are too many, the first ones, and how many there are."""
-    named = visible_line(fold_hosts(hosts))
-    if len(named) <= 2 * _WIDEST:
-        return named
-    shown = named[: 2 * _WIDEST - len(f", ... ({len(hosts)} in all)")].rpartition(", ")[0] or named[:_WIDEST]
-    return f"{shown}, ... ({len(hosts)} in all)"
+    return [(visible_line(brief_hosts(hosts, 2 * _WIDEST)), answers[hosts[0]]) for hosts in rows.values()]
 
 
 def _tables(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -17,7 +18,7 @@ from fleetenv.errors import HostError
 from fleetenv.gpu.diagnosis import driver_problem
 from fleetenv.gpu.states import Gpu, GpuHost
 from fleetenv.onhost.smoke import FRAMEWORKS, Smoke, Trial
-from fleetenv.report.hosts import fold_hosts
+from fleetenv.report.hosts import brief_hosts, fold_hosts
 from fleetenv.report.text import counted, visible_line
 
 FORMAT = "fleetenv.gpu-smoke"
@@ -29,6 +30,7 @@ SLOW = 0.75
 _TRIALS = len(FRAMEWORKS) + 1  # of one GPU at most: a host may say anything
 _LONGEST = 1000  # characters of what a host says
 _FASTEST = 1e8  # GFLOP/s that are believed
+_WIDEST = 24  # of the column of hosts
 _LIKE = 3  # GPUs that must be alike before one is called slow
 _STYLES = {"failed": "red", "hung": "bold red", "busy": "yellow", "ok": "green", "cpu-build": "dim"}
 _FAILURES = ("failed", "hung")
@@ -98,14 +100,16 @@ def _host_document(host: Smoked, usual: Mapping[_Kind, float]) -> dict[str, obje
 
 
 def print_smoke(environment: str, answers: Mapping[str, Answer], console: Console) -> None:
-    """Print a row a host and framework; below it which GPUs failed, are slow, or could not be tried."""
+    """Print a row for alike hosts and a framework; below it which GPUs failed, are slow, or could not be tried."""
     usual = _usual(answers)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name in ("HOST", "GPUS", "WITH", "RESULT", "GFLOP/S", "TIME"):
-        table.add_column(name, overflow="fold", justify="right" if name in ("GFLOP/S", "TIME") else "left")
-    for host, answer in answers.items():
-        for cells in _rows(answer):
-            table.add_row(visible_line(host), *cells)
+    for name in ("HOSTS", "GPUS", "WITH", "RESULT"):
+        table.add_column(name, overflow="fold")
+    for name in ("GFLOP/S", "MS"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for hosts in _alike(answers):
+        for cells in _rows([answers[host] for host in hosts]):
+            table.add_row(visible_line(brief_hosts(hosts, _WIDEST)), *cells)
     with console.capture() as captured:
         console.print(table)
         for part in _findings(answers, usual):
@@ -116,48 +120,71 @@ def print_smoke(environment: str, answers: Mapping[str, Answer], console: Consol
         console.file.write(encoded.decode(console.encoding) + "\n")
 
 
-def _rows(answer: Answer) -> Iterator[tuple[Text, ...]]:
-    if isinstance(answer, HostError):
+def _alike(answers: Mapping[str, Answer]) -> list[list[str]]:
+    """Put hosts together that have the same GPUs and the same results, but for how fast they are."""
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for host, answer in answers.items():
+        key: tuple[object, ...] = ()
+        if isinstance(answer, Smoked):
+            states = tuple((_name(trial), trial.state) for _, trial in answer.results if answer.smoke)
+            key = (
+                tuple(answer.gpus.kinds.items()),
+                answer.gpus.simulated,
+                answer.problem is None,
+                tuple(sorted(states)),
+            )
+        groups.setdefault(key, []).append(host)
+    return list(groups.values())
+
+
+def _rows(alike: Sequence[Answer]) -> Iterator[tuple[Text, ...]]:
+    """Return a row for each framework that alike hosts were tried with."""
+    hosts = [answer for answer in alike if isinstance(answer, Smoked)]
+    if not hosts:
         yield Text("-", "dim"), Text("-", "dim"), Text("not asked", "bold red"), Text(), Text()
         return
-    kinds = ", ".join(f"{count} {kind.removeprefix('NVIDIA ')}" for kind, count in answer.gpus.kinds.items())
+    first = hosts[0]
+    kinds = ", ".join(f"{count} {kind.removeprefix('NVIDIA ')}" for kind, count in first.gpus.kinds.items())
     models = Text(visible_line(kinds or "none"))
-    if answer.gpus.simulated:
+    if first.gpus.simulated:
         models.append(" (simulated)", "magenta")
-    if answer.smoke is None:
-        result = Text("failed", "red") if answer.problem else Text("not tried" if answer.gpus.gpus else "-", "dim")
+    if first.smoke is None:
+        result = Text("failed", "red") if first.problem else Text("not tried" if first.gpus.gpus else "-", "dim")
         yield models, Text("-", "dim"), result, Text(), Text()
         return
-    by_framework: dict[str, list[Trial]] = {}
-    for _, trial in answer.results:
-        by_framework.setdefault(trial.framework, []).append(trial)
-    for trials in by_framework.values():
-        yield models, Text(visible_line(_name(trials[0]))), _states(trials), *_speed(trials)
+    by_name: dict[str, list[Trial]] = {}
+    for host in hosts:
+        for _, trial in host.results:
+            by_name.setdefault(_name(trial), []).append(trial)
+    for name, trials in by_name.items():
+        yield models, Text(visible_line(name)), _states(trials, len(hosts)), *_speed(trials)
         models = Text()
 
 
 def _name(trial: Trial) -> str:
     """Name the framework and its version; of the driver the CUDA that it supports."""
+    if trial.framework == "driver":
+        return f"driver (CUDA {trial.version[:40]})" if trial.version else "driver"
     return f"{trial.framework or '-'} {trial.version}"[:40].strip()
 
 
-def _states(trials: Sequence[Trial]) -> Text:
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
+def _states(trials: Sequence[Trial], hosts: int) -> Text:
+    """Count the states on one of so many alike hosts."""
+    counts = Counter(trial.state for trial in trials)
     return Text(", ").join(
-        Text(f"{count} {visible_line(state[:20])}", _STYLES.get(state, "red")) for state, count in counts.items()
+        Text(f"{count // hosts} {visible_line(state[:20])}", _STYLES.get(state, "red"))
+        for state, count in counts.items()
     )
 
 
 def _speed(trials: Sequence[Trial]) -> tuple[Text, Text]:
-    """Return the slowest and the fastest GPU's GFLOP/s, and the median time of a product."""
+    """Return the slowest and the fastest GPU's GFLOP/s, and the median time of a product, in milliseconds."""
     good = [trial for trial in trials if trial.state == "ok"]
     if not good:
         return Text("-", "dim"), Text("-", "dim")
     low, high = _gflops(min(each.gflops for each in good)), _gflops(max(each.gflops for each in good))
     milliseconds = min(median(each.seconds for each in good) * 1000, _FASTEST)
-    return Text(low if low == high else f"{low} to {high}"), Text(f"{milliseconds:.2f} ms")
+    return Text(low if low == high else f"{low}-{high}"), Text(f"{milliseconds:.2f}")
 
 
 def _gflops(speed: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _WIDTH = 72  # so that lines fit on a terminal of 80 columns, indented
 _LINES = 4
@@ -26,6 +26,16 @@ def name_hosts(names: Iterable[str], *, everyone: bool) -> list[str]:
     """Return lines that name hosts, folded; only the first few lines, unless `everyone` is to be named."""
     lines = textwrap.wrap(fold_hosts(names), _WIDTH, break_long_words=False, break_on_hyphens=False)
     return lines if everyone or len(lines) <= _LINES else [*lines[:_LINES], "..."]
+
+
+def brief_hosts(names: Collection[str], width: int) -> str:
+    """Name hosts, folded, in about `width` characters: if these are too few, the first ones, and how many there are."""
+    folded = fold_hosts(names)
+    if len(folded) <= width:
+        return folded
+    more = f", ... ({len(names)} in all)"
+    first = folded[: max(width - len(more), 1)].rpartition(", ")[0] or folded.partition(", ")[0]
+    return f"{first}{more}"
 
 
 def _natural(name: str) -> tuple[str, str, int, str]:

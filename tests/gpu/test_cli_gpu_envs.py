@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from fleetenv.conda.spec import read_spec
 from fleetenv.lab.nvidia_smi import A100, RTX4090, V100, Fault
 
 from .locks import write_lock
@@ -68,8 +69,11 @@ def test_text_fits_80_columns_and_says_why(fleet, fleetenv_cli, project):
     assert "simulated GPUs are fleetenv's" in told
 
 
-def test_named_locks_on_hosts_that_can_run_them(fleet, fleetenv_cli, project):
-    done = fleetenv_cli("gpu", "gpu01:gpu05", "-i", fleet.inventory, "--envs", "envs/nlp_train.lock", cwd=project)
+def test_a_named_spec_on_hosts_that_can_run_it(fleet, fleetenv_cli, project):
+    spec, lock = project / "envs/nlp_train.yml", project / "envs/nlp_train.lock"
+    spec.write_text("name: nlp_train\nchannels: [conda-forge]\ndependencies: [pytorch=2.5]\n")
+    lock.write_text(f'# fleetenv: {{"spec-sha256": "{read_spec(spec).digest}"}}\n{lock.read_text()}')
+    done = fleetenv_cli("gpu", "gpu01:gpu05", "-i", fleet.inventory, "--envs", "envs/nlp_train.yml", cwd=project)
     assert done.status == 0
     assert "1 environment on 2 hosts: 2 of 2 can run" in done.stdout
     assert "strict" not in done.stdout

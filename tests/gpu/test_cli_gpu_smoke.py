@@ -30,7 +30,7 @@ def test_failing_gpus_are_named(fleet, fleetenv_cli):
     done = fleetenv_cli("gpu", "--smoke", "nlp_train", "-i", fleet[0].inventory, "--prefix", fleet[1])
     assert (done.status, done.stderr) == (2, "")
     bus = GPUS["gpu01"].bus_ids[1].lower()[4:]
-    assert f"gpu01  GPU 1  {SICK}  {bus}\n  driver 12.4: failed: the product is wrong" in done.stdout
+    assert f"gpu01  GPU 1  {SICK}  {bus}\n  driver (CUDA 12.4): failed: the product is wrong" in done.stdout
     assert "gpu03\n  driver/library mismatch" in done.stdout
     assert "nlp_train: 3 GPUs on 4 hosts, 1 failed; simulated GPUs are" in done.stdout
     assert all(len(line) <= 80 for line in done.stdout.splitlines())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetenv.gpu.needs import Needs, Reason, floor, needs
@@ -135,6 +135,7 @@ def test_the_lowest_version_of_a_spec(spec, lowest):
 words = st.text(st.sampled_from("abcu12389._-+ >=x\u0661"), max_size=20)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.builds(Package, words, words, words, st.lists(words).map(tuple), st.lists(words).map(tuple))))
 def test_whatever_packages_say_is_a_version_or_nothing(packages):
     found = needs(packages, packages)
