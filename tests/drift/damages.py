@@ -33,19 +33,22 @@ class Damage:
         return f"{self.host} {self.code} {self.subject}"
 
 
-_SITE = "$legacy/lib/python3*/site-packages"
 _PROGRAM = '{"argv": ["/nowhere/bin/python"], "display_name": "Old"}'
 
 DAMAGES = (
     # First, because it takes a package of the virtualenv that is damaged below
     Damage("gpu01", "base-pip", "{prefix}", "warning", "fleet-metrics 0.2", "-m pip uninstall fleet-metrics",
-           "for each in $root/venvs/plots/lib/python3*/site-packages/fleet_metrics*; do cp -r $each $prefix/lib/python3*/site-packages/; done"),
+           """
+        for each in $root/venvs/plots/lib/python3*/site-packages/fleet_metrics*; do
+          cp -r $each $prefix/lib/python3*/site-packages/
+        done"""),
     # Against the playbook
     Damage(
         "gpu01", "drift", "Environment (nlp_train)", "warning", "fleet_text", "-l gpu01 -t envs",
         "sed -i '1i # just trying something' $prefix/envs/nlp_train/lib/python3*/site-packages/fleet_text/__init__.py",
     ),
-    Damage("gpu01", "drift", "Environment (cv_detect)", "warning", "is not there", "-t envs", "rm $prefix/envs/cv_detect"),
+    Damage("gpu01", "drift", "Environment (cv_detect)", "warning", "is not there", "-t envs",
+           "rm $prefix/envs/cv_detect"),
     Damage(
         "gpu01", "drift", "Settings of conda", "warning", "content differs", "fleetenv apply ",
         "echo 'ssl_verify: false' >>$prefix/.condarc",
@@ -57,7 +60,8 @@ DAMAGES = (
     Damage("gpu01", "drift", "Kernel", "warning", "is not there", "-l gpu01", "rm -r $root/kernels/plots"),
     Damage("gpu04", "drift", "Greet", "warning", "content differs", "-l gpu04", "echo go away >$root/motd"),
     Damage("gpu04", "drift", "Folder (data)", "warning", "is not there", "-l gpu04", "rmdir $root/data"),
-    Damage("gpu04", "drift", "Folder (scratch)", "warning", "mode: wanted 0755, found 0777", "-l gpu04", "chmod 777 $root/scratch"),
+    Damage("gpu04", "drift", "Folder (scratch)", "warning", "mode: wanted 0755, found 0777", "-l gpu04",
+           "chmod 777 $root/scratch"),
     Damage("gpu04", "drift", "Token", "warning", "how is not told", "-l gpu04", "echo stolen >$root/token"),
     Damage(
         "gpu03", "failed", "Driver", "error", "470.82.01", "then: fleetenv apply ",
@@ -92,8 +96,8 @@ DAMAGES = (
         "cp -a $legacy $root/seg; rm $root/seg/conda-meta/fleetenv; echo $root/seg >>~/.conda/environments.txt",
     ),
     Damage("gpu01", "other-environment", "legacy", "note", "0001-", "fleetenv clean gpu01 -i "),
-    Damage("gpu01", "pip-over-conda", "legacy: fleet-tensor", "warning", "by fleet_tensor 1.5 (pip)", "fleetenv verify gpu01",
-           "$legacy/bin/python -m pip install -q --index-url $index fleet-tensor==1.5"),
+    Damage("gpu01", "pip-over-conda", "legacy: fleet-tensor", "warning", "by fleet_tensor 1.5 (pip)",
+           "fleetenv verify gpu01", "$legacy/bin/python -m pip install -q --index-url $index fleet-tensor==1.5"),
     Damage("gpu01", "files-changed", "legacy", "warning", "LICENSE", "--env legacy",
            "for each in $legacy/lib/python3*/LICENSE.txt; do echo more >>$each; done"),
     Damage("gpu01", "files-added", "legacy", "warning", "notes.txt", "--env legacy", "echo hello >$legacy/notes.txt"),
@@ -110,8 +114,9 @@ DAMAGES = (
     Damage("gpu01", "leftover", "{prefix}/envs/.fleetenv/nlp_train/0009-feedbeef", "warning", "unfinished",
            "fleetenv clean gpu01 -i ", "mkdir $prefix/envs/.fleetenv/nlp_train/0009-feedbeef"),
     Damage("gpu01", "leftover", "{prefix}/envs/.fleetenv/lock.held", "warning", "eve@ctl", "fleetenv clean gpu01", r"""
-        printf '{"who": "eve@ctl", "what": "building", "host": "gpu01", "process": 1, "boot": "%s", "since": 1.0, "token": "t"}' \
-            "$(cat /proc/sys/kernel/random/boot_id)" >$prefix/envs/.fleetenv/lock.held"""),
+        holder='{"who": "eve@ctl", "what": "building", "host": "gpu01", "process": 1, "since": 1.0, "token": "t"'
+        boot=$(cat /proc/sys/kernel/random/boot_id)
+        echo "$holder, \"boot\": \"$boot\"}" >$prefix/envs/.fleetenv/lock.held"""),
     Damage("gpu01", "orphan-virtualenv", "{root}/venvs/old", "warning", "/nowhere/bin", "rm -r {root}/venvs/old", """
         mkdir -p $root/venvs/old/bin; ln -s /nowhere/bin/python $root/venvs/old/bin/python
         echo 'home = /nowhere/bin' >$root/venvs/old/pyvenv.cfg"""),
@@ -126,14 +131,16 @@ DAMAGES = (
         mkdir -p ~/.local/share/jupyter/kernels/mine
         echo '{_PROGRAM}' >~/.local/share/jupyter/kernels/mine/kernel.json"""),
     Damage("gpu01", "other-miniconda", "{root}/home/miniconda3", "note", "conda 24.1.0", "fleetenv adopt gpu01 ", """
-        mkdir -p ~/miniconda3/bin ~/miniconda3/conda-meta; cd ~/miniconda3; touch bin/conda bin/python conda-meta/history
+        mkdir -p ~/miniconda3/bin ~/miniconda3/conda-meta
+        cd ~/miniconda3
+        touch bin/conda bin/python conda-meta/history
         echo '{"name": "conda", "version": "24.1.0", "build": "0"}' >conda-meta/conda-24.1.0-0.json
         echo '{"name": "python", "version": "3.11.9", "build": "0"}' >conda-meta/python-3.11.9-0.json"""),
     # What cannot be looked into
     Damage("gpu03", "unfinished-miniconda", "{prefix}", "error", "there is no conda-meta/history", "{prefix}",
            "mkdir -p $prefix/bin $prefix/conda-meta; touch $prefix/bin/conda"),
     Damage("gpu05", "not-surveyed", "census", "warning", "not understood", "fleetenv envs gpu05 -i ",
-           r"printf '#!/bin/sh\necho \047{\"homes\": \"everywhere\"}\047\n' >$root/bin/python3; chmod 755 $root/bin/python3"),
+           """printf '#!/bin/sh\\necho "{}"\\n' >$root/bin/python3; chmod 755 $root/bin/python3"""),
     Damage("gpu01", "waiver-expired", "leftover *lock.held", "note", "ended on 2020-01-31: once",
            "take it out of drift_ignore"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Damage of every kind, done to live hosts: each found with the right code, subject, severity and advice, and no more."""
+"""Damage of every kind, done to live hosts: each found with its code, subject, severity and advice, and no more."""
 
 from __future__ import annotations
 
