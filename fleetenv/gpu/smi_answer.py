@@ -29,6 +29,7 @@ _SAID = {  # some builds exit with another status than NVML's, or 255 for all
     "gpu is lost": Answer.GPU_LOST,
 }
 _ENDED = re.compile(rb"\n?\nended [0-9]{1,5}\s*\Z")
+_TAIL = 40  # bytes at the end, in which probe.sh's own last line stands
 _NOT_FOUND = "127"  # of a shell: a script stands where nvidia-smi should be, and does not find it either
 _CUT = "cut"  # of probe.sh: there was more than MAX_BYTES
 _MAX_MESSAGE = 400
@@ -40,7 +41,7 @@ def read_smi(status: str, output: bytes) -> tuple[Answer, SmiLog | None, str]:
         return Answer.ABSENT, None, ""
     if status == _CUT:
         return Answer.UNREADABLE, None, f"it wrote more than {MAX_BYTES // 1024 // 1024} MiB"
-    words, document = _part_document(_ENDED.sub(b"", output))
+    words, document = _part_document(output[:-_TAIL] + _ENDED.sub(b"", output[-_TAIL:]))
     message = " ".join(words[: 10 * _MAX_MESSAGE].decode("utf-8", "replace").split())[:_MAX_MESSAGE]
     log: SmiLog | None = None
     if document:

@@ -105,10 +105,13 @@ class _Reader:
         self._texts.append([])
 
     def end(self, _tag: str) -> None:
-        self._open.pop().text = "".join(self._texts.pop()).strip()
+        element, texts = self._open.pop(), self._texts.pop()
+        if texts:
+            element.text = "".join(texts).strip()
 
     def characters(self, text: str) -> None:
-        self._texts[-1].append(text)
+        if self._texts[-1] or not text.isspace():  # indentation is no text
+            self._texts[-1].append(text)
 
     def refuse_entity(self, name: str, *_details: object) -> None:
         raise ValueError(f"the XML declares an entity ('{name[:40]}'), which nvidia-smi never does")
