@@ -35,7 +35,7 @@ DCGM_SECONDS = 180
 
 def _script(dcgm: str) -> str:
     text = Path(__file__).with_name("probe.sh").read_text(encoding="utf-8")
-    text = "\n".join(line for line in text.splitlines() if not line.startswith("#")) + "\n"
+    text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")) + "\n"
     for name, value in {
         "dcgm": dcgm,
         "seconds": str(SMI_SECONDS),

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetenv.gpu.amd import parse_amd_smi, parse_rocm_smi
@@ -157,6 +157,7 @@ def test_why_amd_gpus_cannot_be_used_is_told(lines, code):
     assert "nvidia" not in problem.advice.lower() or code == "no-gpu"
 
 
+@settings(max_examples=50)
 @given(
     st.text()
     | st.recursive(

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetenv.gpu.dcgm import read_dcgm
@@ -80,6 +80,7 @@ def test_why_there_are_no_tests_is_told(output, why):
     assert len(message) <= 300
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),
