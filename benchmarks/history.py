@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = options.file or Path(folder) / "history.db"
         if not file.exists():
-            _fill(file, options.hosts, options.runs)
+            fill(file, options.hosts, options.runs)
         print(f"file: {file.stat().st_size / 1e6:.1f} MB")
         for name, query in QUERIES.items():
             cold, warm = _timed(file, query)
@@ -158,7 +158,8 @@ def _finding(host: str, number: int) -> Finding:
     )
 
 
-def _fill(file: Path, hosts: int, runs: int) -> None:
+def fill(file: Path, hosts: int, runs: int) -> None:
+    """Write a history of a simulated fleet, and say how long that took."""
     fleet, connection = _Fleet(hosts), open_database(file)
     tasks = tuple(
         TaskRef("gpu servers", f"Task number {n}", "file", Location("roles/base/tasks/main.yml", n * 4, 3), "base")

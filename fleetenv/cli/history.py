@@ -108,7 +108,7 @@ def _hosts(options: argparse.Namespace, known: list[str]) -> list[str] | None:
     Raises:
         InputError: it names none.
     """
-    pattern: str | None = options.pattern
+    pattern: str | None = options.pattern or ("all" if options.inventory else None)
     if pattern is None:
         return None
     if options.inventory is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Identity: TypeAlias = tuple[str, str, str]
 """Host, code and subject, as `Finding.identity`."""
+
+_NOW = 1e12
+"""Later than any time that is kept."""
 
 _FINDINGS = """
     SELECT visit.run, host.name, visit.findings FROM visit JOIN host ON host.id = visit.host
@@ -43,7 +46,8 @@ class Findings:
         if row is None:
             return []
         found = [each.finding for each in self._of(rows)]
-        return self._dated(found, float(row[0]))
+        since = self._streaks({each.host for each in found}, float(row[0]))
+        return [_with(each, since.get(each.identity)) for each in found]
 
     def open(self, hosts: Iterable[str] | None = None, *, playbook: str | None = None) -> list[RunFinding]:
         """Return what was found when each host was last looked at, by host; waived ones, too.
@@ -88,27 +92,7 @@ class Findings:
     def first_seen(self, identities: Iterable[Identity]) -> dict[Identity, datetime]:
         """Return since when hosts have findings without a break; those that they do not have are left out."""
         wanted = set(identities)
-        hosts = {host for host, _, _ in wanted}
-        if len(hosts) <= 20:
-            rows = [
-                (host, *row)
-                for host in hosts
-                for row in self._connection.execute(
-                    """SELECT code, subject, first_seen FROM streak
-                    WHERE host = (SELECT id FROM host WHERE name = ?) AND gone IS NULL""",
-                    (host,),
-                )
-            ]
-        else:
-            rows = self._connection.execute(
-                """SELECT name, code, subject, first_seen FROM streak JOIN host ON host.id = streak.host
-                WHERE gone IS NULL"""
-            ).fetchall()
-        return {
-            (host, code, subject): local(first)
-            for host, code, subject, first in rows
-            if (host, code, subject) in wanted
-        }
+        return {key: seen for key, seen in self._streaks({host for host, _, _ in wanted}).items() if key in wanted}
 
     def dated(self, findings: Sequence[Finding], now: datetime) -> list[Finding]:
         """Return findings of a look that is not recorded yet with `first_seen`: `now` for the new.
@@ -130,17 +114,17 @@ class Findings:
             self._decoded[blob] = msgspec.json.decode(self._blobs.get(blob), type=tuple[Finding, ...])
         return self._decoded[blob]
 
-    def _dated(self, findings: Sequence[Finding], moment: float) -> list[Finding]:
-        """Date findings by the streaks that there were at a moment."""
-        rows = self._connection.execute(
-            """SELECT name, code, subject, first_seen FROM streak JOIN host ON host.id = streak.host
-            WHERE first_seen <= ? AND (gone IS NULL OR gone > ?)""",
-            (moment, moment),
-        )
-        since: Mapping[Identity, datetime] = {
-            (host, code, subject): local(first) for host, code, subject, first in rows
+    def _streaks(self, hosts: Iterable[str], moment: float = _NOW) -> dict[Identity, datetime]:
+        """Return since when hosts had what they had at a moment, findings by identity."""
+        return {
+            (host, code, subject): local(first)
+            for host in hosts
+            for code, subject, first in self._connection.execute(
+                """SELECT code, subject, first_seen FROM streak WHERE host = (SELECT id FROM host WHERE name = ?)
+                AND first_seen <= ? AND (gone IS NULL OR gone > ?)""",
+                (host, moment, moment),
+            )
         }
-        return [_with(each, since.get(each.identity)) for each in findings]
 
 
 def _with(finding: Finding, first_seen: datetime | None) -> Finding:

@@ -1,10 +1,13 @@
 """Runs of the command line, as the history tells of them afterwards."""
 
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from fleetenv.events import Status
+from fleetenv.history.database import HistoryError
 from fleetenv.history.model import Kind, RunState, Standing
 from fleetenv.history.store import open_history
 
@@ -110,3 +113,35 @@ def test_a_history_that_cannot_be_used_is_a_warning_and_the_run_goes_on(
     assert done.status == 0, done.stderr
     assert done.stderr.count("this run is not in the history") == 1, done.stderr
     assert "changed=3" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "state", "told"),
+    [(signal.SIGKILL, RunState.DIED, "died before it ended"), (signal.SIGINT, RunState.INTERRUPTED, "interrupted")],
+)
+def test_a_run_that_was_ended_halfway_says_so(
+    embedded_fleet, fleetenv_cli, tmp_path, read, eventually, ended_by, state, told
+):
+    fleet = embedded_fleet(1)
+    begun = tmp_path / "begun"
+    playbook = tmp_path / "long.yml"
+    playbook.write_text(
+        f"- hosts: all\n  gather_facts: false\n  tasks:\n    - shell: touch {begun} && exec sleep 600 >/dev/null\n"
+    )
+    process = fleetenv_cli.start("apply", playbook, "-i", fleet.inventory, stdout=subprocess.DEVNULL)
+    eventually(lambda: begun.exists() and _is_entered(read))
+    with read() as history:
+        assert history.runs.find()[0].state is RunState.RUNNING
+    process.send_signal(ended_by)
+    process.wait(30)
+    with read() as history:
+        assert history.runs.find()[0].state is state
+    assert told in fleetenv_cli("history").stdout
+
+
+def _is_entered(read):
+    try:
+        with read() as history:
+            return bool(history.runs.find())
+    except HistoryError:
+        return False
