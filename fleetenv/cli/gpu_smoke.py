@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Mapping
 
 from fleetenv.cli.inquiring import ask_each, conda_prefix, exit_status
 from fleetenv.cli.options import connecting, read_hosts
 from fleetenv.conda.inquiry import SMOKE, ask_smoke
 from fleetenv.errors import TaskFailed
+from fleetenv.gpu.devices import devices
 from fleetenv.gpu.probe import SMI_SECONDS, gpu_probe
-from fleetenv.gpu.states import GpuHost, Vendor
+from fleetenv.gpu.states import Vendor
 from fleetenv.onhost.smoke import AT_ONCE, FRAMEWORKS, GRACE
 from fleetenv.remote import Run
 from fleetenv.report.gpu_smoke import Smoked, print_smoke, smoke_json
@@ -38,11 +38,9 @@ def run(options: argparse.Namespace) -> int:
             raise TaskFailed(str(error)) from error
         if not host.gpus or host.vendor is Vendor.AMD:
             return Smoked(host, None)
-        gpus: list[Mapping[str, str | int]] = [
-            {"index": gpu.index, "uuid": gpu.uuid or "", "bus_id": gpu.bus_id} for gpu in host.gpus
-        ]
-        step = ask_smoke(prefixes[connection.settings.host], options.smoke, gpus, seconds)
-        (completed,) = await connection.talk([step], become=become, timeout=_longest(host, seconds))
+        wanted = [device.visible for device in devices(host)]
+        step = ask_smoke(prefixes[connection.settings.host], options.smoke, wanted, seconds)
+        (completed,) = await connection.talk([step], become=become, timeout=_longest(len(wanted), seconds))
         return Smoked(host, SMOKE.read(completed))
 
     with connecting(options) as connect:
@@ -56,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     return exit_status(answers, lambda host: host.failed)
 
 
-def _longest(host: GpuHost, seconds: int) -> float:
+def _longest(devices: int, seconds: int) -> float:
     """Return the seconds after which the host's own time limits must have come true, were all to hang."""
-    rounds = -(-len(host.gpus) // AT_ONCE) * (len(FRAMEWORKS) + 1) + 1
+    rounds = -(-devices // AT_ONCE) * (len(FRAMEWORKS) + 1) + 1
     return rounds * (seconds + 3 * GRACE) + _PROBE_SECONDS

@@ -98,10 +98,10 @@ GPU_PACKAGES = Inquiry("gpu_packages", (*_GENERATIONS, "gpu_packages", "places",
 SMOKE = Inquiry("smoke", ("answering", "report", "smoke"), Smoke)
 
 
-def ask_smoke(prefix: str, name: str, gpus: Sequence[Mapping[str, str | int]], seconds: int) -> Run:
+def ask_smoke(prefix: str, name: str, devices: Sequence[str], seconds: int) -> Run:
     """Return the step that tries GPUs with an environment; arguments as the module `smoke` takes them."""
     program = _sources(("frameworks", "cuda_driver", "multiply"))
-    return SMOKE.ask(prefix, name=name, gpus=gpus, program=program, seconds=seconds)
+    return SMOKE.ask(prefix, name=name, devices=devices, program=program, seconds=seconds)
 
 
 @cache

@@ -56,15 +56,6 @@ print(json.dumps([name for name, spec in found.items() if spec and spec.origin])
 
 
 @dataclass(frozen=True)
-class Gpu:
-    """A GPU to be tried."""
-
-    index: int
-    uuid: str  # empty: the driver does not say it
-    bus_id: str
-
-
-@dataclass(frozen=True)
 class Trial:
     """What came of one framework on one GPU."""
 
@@ -79,40 +70,40 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of one GPU."""
+    """What came of one GPU, or of a part of one."""
 
-    index: int
+    device: str
     trials: list[Trial]
 
 
 @dataclass(frozen=True)
 class Smoke:
-    """What came of all GPUs of this host."""
+    """What came of all that was to be tried on this host."""
 
     generation: str  # empty: fleetenv has not built this environment
     frameworks: list[str]
-    gpus: list[Tried] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
 
 
 def answer(
     prefix: str,
     name: str,
-    gpus: Sequence[Mapping[str, str | int]],
+    devices: Sequence[str],
     program: Mapping[str, str],
     seconds: int,
     size: int = FRAMEWORK_SIZE,
-    device: str = "gpu",
+    kind: str = "gpu",
 ) -> Smoke:
     """Try GPUs with an environment.
 
     Args:
         prefix: The Miniconda prefix.
         name: The environment; `base` is Miniconda's own.
-        gpus: Those to be tried, as [`Gpu`][] has them.
+        devices: What to try: UUIDs of GPUs or of parts of them, or indexes, as CUDA_VISIBLE_DEVICES takes them.
         program: The modules that each process runs, by name: their sources, in the order in which they are made.
         seconds: How long each process may take.
         size: Rows and columns of the matrices that frameworks multiply.
-        device: `gpu`; `cpu` is for tests of this program.
+        kind: `gpu`; `cpu` is for tests of this program.
 
     Raises:
         Failure: there is no such environment.
@@ -121,18 +112,17 @@ def answer(
     if not (root / "conda-meta").is_dir():
         raise Failure(f"there is no environment '{name}' in {prefix}")
     root = root.resolve()  # whatever it is switched to meanwhile
-    host = _Host(root, program, seconds, size, device)
+    host = _Host(root, program, seconds, size, kind)
     held = host.held()
-    wanted = [Gpu(int(each["index"]), str(each["uuid"]), str(each["bus_id"])) for each in gpus]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        tried = list(pool.map(lambda gpu: Tried(gpu.index, host.tried(gpu, held)), wanted))
+        tried = list(pool.map(lambda each: Tried(each, host.tried(each, held)), devices))
     return Smoke(root.name if root.parent.parent.name == ".fleetenv" else "", held, tried)
 
 
 class _Host:
     """An environment of this host, and how its GPUs are tried."""
 
-    def __init__(self, root: Path, program: Mapping[str, str], seconds: int, size: int, device: str) -> None:
+    def __init__(self, root: Path, program: Mapping[str, str], seconds: int, size: int, kind: str) -> None:
         self.python = str(root / "bin/python") if (root / "bin/python").exists() else sys.executable
         self.environment = {
             **os.environ,
@@ -149,7 +139,7 @@ class _Host:
         self.program = program
         self.seconds = seconds
         self.size = size
-        self.device = device
+        self.kind = kind
 
     def held(self) -> list[str]:
         """Return the frameworks that the environment holds."""
@@ -159,20 +149,20 @@ class _Host:
             return [name for name in FRAMEWORKS if isinstance(said, list) and name in said]
         raise Failure(f"the environment's Python does not work: {process.last_words}")
 
-    def tried(self, gpu: Gpu, held: Sequence[str]) -> list[Trial]:
+    def tried(self, device: str, held: Sequence[str]) -> list[Trial]:
         """Try each framework; the driver alone where none is made for GPUs."""
-        trials = [self._trial(gpu, framework, self.size) for framework in held]
+        trials = [self._trial(device, framework, self.size) for framework in held]
         if all(trial.state == "cpu-build" for trial in trials):
-            trials.append(self._trial(gpu, "driver", DRIVER_SIZE))
+            trials.append(self._trial(device, "driver", DRIVER_SIZE))
         return trials
 
-    def _trial(self, gpu: Gpu, framework: str, size: int) -> Trial:
+    def _trial(self, device: str, framework: str, size: int) -> Trial:
         arguments = {
-            "framework": framework, "size": size, "repeats": _REPEATS, "device": self.device,
+            "framework": framework, "size": size, "repeats": _REPEATS, "device": self.kind,
             "seconds": self.seconds + 1,
         }  # fmt: skip
         asked = json.dumps({"modules": self.program, "arguments": arguments}).encode("ascii")
-        environment = {**self.environment, "CUDA_VISIBLE_DEVICES": gpu.uuid or str(gpu.index)}
+        environment = {**self.environment, "CUDA_VISIBLE_DEVICES": device}
         process = _Process([self.python, *_ISOLATED, _LOADER], environment, asked, self.seconds)
         if process.status is None or process.status == -signal.SIGALRM:
             killed = "" if process.status else ", nor when it was killed"

@@ -44,6 +44,7 @@ Answer: TypeAlias = Suited | HostError
 
 def matrix_json(environments: Mapping[str, Environment], answers: Mapping[str, Answer]) -> str:
     """Return one JSON document, in ASCII. A host that could not be asked has only `error`."""
+    driver, full_driver = driver_for_all(_fits(answers))
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -57,6 +58,8 @@ def matrix_json(environments: Mapping[str, Environment], answers: Mapping[str, A
             }
             for name, each in environments.items()
         },
+        "driver_for_all": driver,
+        "full_driver_for_all": full_driver,
         "hosts": {name: _host_document(answer) for name, answer in answers.items()},
     }
     return json.dumps(document, indent=2) + "\n"
@@ -251,13 +254,19 @@ def _same_reasons(fits: Mapping[str, Fit]) -> dict[str, tuple[Fit, list[str]]]:
     return told
 
 
+def _fits(answers: Mapping[str, Answer]) -> list[Fit]:
+    return [one for answer in answers.values() if isinstance(answer, Suited) for one in answer.fits.values()]
+
+
 def _total(environments: Mapping[str, Environment], answers: Mapping[str, Answer]) -> Text:
     hosts = [answer for answer in answers.values() if isinstance(answer, Suited)]
-    pairs = [one.fitness for host in hosts for one in host.fits.values()]
-    running = sum(fitness.runs for fitness in pairs)
+    pairs = _fits(answers)
+    running = sum(each.fitness.runs for each in pairs)
+    driver, _ = driver_for_all(pairs)
     names = f"{counted(len(environments), 'environment')} on {counted(len(hosts), 'host')}"
     words = [f"{names}: {running} of {len(pairs)} can run"]
     words += [f"{len(answers) - len(hosts)} unreachable"] if len(hosts) < len(answers) else []
+    words += [f"driver {driver} would do for all that need a newer one"] if driver else []
     if any(host.gpus.simulated for host in hosts):
         words.append("simulated GPUs are fleetenv's lab's, not hardware")
     return Text("\n" + "; ".join(words), "bold")

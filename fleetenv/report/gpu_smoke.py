@@ -9,14 +9,16 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TypeAlias
 
+import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from fleetenv.errors import HostError
+from fleetenv.gpu.devices import Device, devices
 from fleetenv.gpu.diagnosis import driver_problem
-from fleetenv.gpu.states import Gpu, GpuHost
+from fleetenv.gpu.states import GpuHost
 from fleetenv.onhost.smoke import FRAMEWORKS, Smoke, Trial
 from fleetenv.report.hosts import brief_hosts, fold_hosts
 from fleetenv.report.text import counted, visible_line
@@ -50,19 +52,17 @@ class Smoked:
         return None if found is None or found.code in ("no-gpu", "passed-through") else found.text
 
     @property
-    def results(self) -> Iterator[tuple[Gpu, Trial]]:
-        """Each GPU with each framework that was tried on it. What a host tells of others counts for nothing."""
-        told = {each.index: each.trials[:_TRIALS] for each in self.smoke.gpus} if self.smoke else {}
-        return (
-            (gpu, trial) for gpu in self.gpus.gpus for trial in told.get(gpu.index, [Trial("", "failed", "no answer")])
-        )
+    def results(self) -> Iterator[tuple[Device, Trial]]:
+        """Each device with each framework that was tried on it. What a host tells of others counts for nothing."""
+        told = {each.device: each.trials[:_TRIALS] for each in self.smoke.tried} if self.smoke else {}
+        for device in devices(self.gpus) if self.smoke else ():
+            for trial in told.get(device.visible) or [Trial("", "failed", "no answer")]:
+                yield device, trial
 
     @property
     def failed(self) -> bool:
         """Whether a GPU failed, or cannot be used."""
-        return self.problem is not None or (
-            self.smoke is not None and any(trial.state in _FAILURES for _, trial in self.results)
-        )
+        return self.problem is not None or any(trial.state in _FAILURES for _, trial in self.results)
 
 
 Answer: TypeAlias = Smoked | HostError
@@ -81,11 +81,9 @@ def smoke_json(environment: str, answers: Mapping[str, Answer]) -> str:
 
 
 def _host_document(host: Smoked, usual: Mapping[_Kind, float]) -> dict[str, object]:
-    gpus: dict[int, dict[str, object]] = {}
-    trials: dict[int, list[object]] = {}
-    for gpu, trial in host.results if host.smoke else ():
-        gpus[gpu.index] = {"index": gpu.index, "uuid": gpu.uuid, "bus_id": gpu.bus_id, "model": gpu.model}
-        trials.setdefault(gpu.index, []).append({**asdict(trial), "slow": _is_slow(gpu, trial, usual)})
+    trials: dict[Device, list[object]] = {}
+    for device, trial in host.results:
+        trials.setdefault(device, []).append({**asdict(trial), "slow": _is_slow(device, trial, usual)})
     return {
         "error": None,
         "failed": host.failed,
@@ -95,7 +93,7 @@ def _host_document(host: Smoked, usual: Mapping[_Kind, float]) -> dict[str, obje
         "simulated": host.gpus.simulated,
         "generation": (host.smoke.generation or None) if host.smoke else None,
         "frameworks": host.smoke.frameworks if host.smoke else [],
-        "gpus": [{**gpu, "trials": trials[index]} for index, gpu in gpus.items()],
+        "devices": [{**msgspec.to_builtins(device), "trials": each} for device, each in trials.items()],
     }
 
 
@@ -126,7 +124,7 @@ def _alike(answers: Mapping[str, Answer]) -> list[list[str]]:
     for host, answer in answers.items():
         key: tuple[object, ...] = ()
         if isinstance(answer, Smoked):
-            states = tuple((_name(trial), trial.state) for _, trial in answer.results if answer.smoke)
+            states = tuple((_name(trial), trial.state) for _, trial in answer.results)
             key = (
                 tuple(answer.gpus.kinds.items()),
                 answer.gpus.simulated,
@@ -200,18 +198,18 @@ def _usual(answers: Mapping[str, Answer]) -> dict[_Kind, float]:
     speeds: dict[_Kind, list[float]] = {}
     for answer in answers.values():
         if isinstance(answer, Smoked):
-            for gpu, trial in answer.results:
+            for device, trial in answer.results:
                 if trial.state == "ok":
-                    speeds.setdefault(_kind(gpu, trial), []).append(trial.gflops)
+                    speeds.setdefault(_kind(device, trial), []).append(trial.gflops)
     return {kind: median(each) for kind, each in speeds.items() if len(each) >= _LIKE}
 
 
-def _kind(gpu: Gpu, trial: Trial) -> _Kind:
-    return gpu.kind, trial.framework, trial.version
+def _kind(device: Device, trial: Trial) -> _Kind:
+    return device.kind, trial.framework, trial.version
 
 
-def _is_slow(gpu: Gpu, trial: Trial, usual: Mapping[_Kind, float]) -> bool:
-    like = usual.get(_kind(gpu, trial))
+def _is_slow(device: Device, trial: Trial, usual: Mapping[_Kind, float]) -> bool:
+    like = usual.get(_kind(device, trial))
     return trial.state == "ok" and like is not None and trial.gflops < SLOW * like
 
 
@@ -224,30 +222,31 @@ def _findings(answers: Mapping[str, Answer], usual: Mapping[_Kind, float]) -> It
             continue
         if answer.problem:
             told.setdefault((answer.problem, "red"), []).append(host)
-        yield from _gpu_findings(host, answer, usual, told)
+        yield from _device_findings(host, answer, usual, told)
     for (text, style), hosts in told.items():
         yield _finding(visible_line(fold_hosts(hosts)), visible_line(text), style)
 
 
-def _gpu_findings(
+def _device_findings(
     host: str, answer: Smoked, usual: Mapping[_Kind, float], told: dict[tuple[str, str], list[str]]
 ) -> Iterator[RenderableType]:
-    by_text: dict[tuple[str, str], list[Gpu]] = {}
-    for gpu, trial in answer.results if answer.smoke else ():
+    """Say what is wrong with single devices; what all of them say goes into `told`, with other hosts that say it."""
+    by_text: dict[tuple[str, str], list[Device]] = {}
+    for device, trial in answer.results:
         if trial.state not in ("ok", "cpu-build"):
             text = f"{_name(trial)}: {trial.state}: {trial.text}"[:_LONGEST]
-            by_text.setdefault((text, _STYLES.get(trial.state, "red")), []).append(gpu)
-        elif _is_slow(gpu, trial, usual):
-            like = _gflops(usual[_kind(gpu, trial)])
+            by_text.setdefault((text, _STYLES.get(trial.state, "red")), []).append(device)
+        elif _is_slow(device, trial, usual):
+            like = _gflops(usual[_kind(device, trial)])
             text = f"{_name(trial)}: slow: {_gflops(trial.gflops)} GFLOP/s, its like do {like}"
-            by_text.setdefault((text, "yellow"), []).append(gpu)
-    for (text, style), gpus in by_text.items():
-        if len(gpus) == len(answer.gpus.gpus) > 1:  # then it is not a GPU's fault
+            by_text.setdefault((text, "yellow"), []).append(device)
+    count = len(devices(answer.gpus))
+    for (text, style), those in by_text.items():
+        if len(those) == count > 1:  # then it is not a GPU's fault
             told.setdefault((f"all GPUs: {text}", style), []).append(host)
             continue
-        for gpu in gpus:
-            name = f"{host}  GPU {gpu.index}  {gpu.uuid or 'no UUID'}  {gpu.bus_id}"
-            yield _finding(visible_line(name), visible_line(text), style)
+        for device in those:
+            yield _finding(visible_line(f"{host}  {device}"), visible_line(text), style)
 
 
 def _finding(subject: str, text: str, style: str) -> RenderableType:
@@ -257,9 +256,7 @@ def _finding(subject: str, text: str, style: str) -> RenderableType:
 def _total(environment: str, answers: Mapping[str, Answer]) -> Text:
     hosts = [answer for answer in answers.values() if isinstance(answer, Smoked)]
     count = sum(len(host.gpus.gpus) for host in hosts)
-    bad = sum(
-        len({gpu.index for gpu, trial in host.results if trial.state in _FAILURES}) for host in hosts if host.smoke
-    )
+    bad = sum(len({device.index for device, trial in host.results if trial.state in _FAILURES}) for host in hosts)
     words = [f"{environment}: {counted(count, 'GPU')} on {counted(len(hosts), 'host')}, {bad} failed"]
     words += [f"{len(answers) - len(hosts)} not asked"] if len(hosts) < len(answers) else []
     if any(host.gpus.simulated for host in hosts):

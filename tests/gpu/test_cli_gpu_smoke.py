@@ -45,11 +45,11 @@ def test_the_document_has_every_gpu_and_healthy_hosts_end_with_0(fleet, fleetenv
     assert (document["format"], document["version"]) == ("fleetenv.gpu-smoke", 1)
     host = document["hosts"]["gpu02"]
     assert (host["failed"], host["simulated"], host["frameworks"], host["driver"]) == (False, True, [], "550.54.15")
-    (gpu,) = host["gpus"]
+    (gpu,) = host["devices"]
     assert (gpu["index"], gpu["uuid"]) == (0, GPUS["gpu02"].uuids[0])
     (trial,) = gpu["trials"]
     assert (trial["framework"], trial["state"], trial["device"]) == ("driver", "ok", "Simulated GPU 0")
-    assert document["hosts"]["login"]["gpus"] == []
+    assert document["hosts"]["login"]["devices"] == []
 
 
 def test_bad_input_is_said_before_any_host_is_asked(fleet, fleetenv_cli):

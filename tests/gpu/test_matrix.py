@@ -138,6 +138,19 @@ def test_one_driver_lets_all_run():
     assert driver_for_all([Fit(fitness=R)]) == (None, None)
 
 
+def test_the_driver_that_is_named_would_do():
+    """For every toolkit, driver and model: with the driver that the verdict names it runs, or runs entirely."""
+    for wanted in (*TOOLKIT_DRIVERS, "11", "12", "13"):
+        for running in TOOLKIT_DRIVERS.values():
+            for model in (K80, V100, T4, A100, RTX4090, RTX5090):
+                found = fit(cuda(wanted), host(running, model), fits)
+                if found.driver:
+                    assert not found.fitness.runs
+                    assert fit(cuda(wanted), host(found.driver, model), fits).fitness.runs
+                if found.full_driver:
+                    assert fit(cuda(wanted), host(found.full_driver, model), fits).fitness in (R, NEW)
+
+
 def test_every_row_of_the_tables_agrees_with_itself():
     for version, driver in TOOLKIT_DRIVERS.items():
         assert min_driver(version) == driver
@@ -233,14 +246,14 @@ def test_alike_hosts_share_a_row():
     answers = {f"gpu{number:02}": suited(host("550.54.15", *[A100] * (4 + number % 5))) for number in range(1, 39)}
     answers |= {"gpu39": suited(host("470.82.01", V100)), "gpu40": Unreachable("no answer")}
     told = shown(answers)
-    assert len(told.splitlines()) < 20
+    assert len(told.splitlines()) <= 20
     rows = [line.split() for line in told.splitlines()]
     assert rows[0] == ["HOSTS", "DRIVER", "GPUS", "cpu_prep", "nlp_train", "old_torch"]
     assert rows[1] == ["gpu[01:38]", "550.54.15", "A100-SXM4-80GB", "CPU", "only", "runs", "runs"]
     assert rows[2] == ["gpu39", "470.82.01", "Tesla", "V100-SXM2-32GB", "CPU", "only", ">=", "525.60.13", "minor"]
     assert rows[3][:4] == ["gpu40", "-", "unreachable", "-"]
     assert "driver 525.60.13 or newer runs what these GPUs can run, 550.54.14 or newer entirely" in told
-    assert "3 environments on 39 hosts: 116 of 117 can run; 1 unreachable" in told
+    assert "3 environments on 39 hosts: 116 of 117 can run; 1 unreachable; driver 525.60.13 would do" in told
     assert max(map(len, told.splitlines())) <= 100
 
 
@@ -300,3 +313,4 @@ def test_the_document_has_every_pair():
     assert (one["runs"], one["fitness"], one["driver"]) == (False, "needs-driver", "525.60.13")
     assert document["hosts"]["a"]["driver_for_all"] == "525.60.13"
     assert document["hosts"]["b"] == {"error": "gone"}
+    assert (document["driver_for_all"], document["full_driver_for_all"]) == ("525.60.13", "550.54.14")

@@ -25,6 +25,8 @@ from rich.console import Console
 
 from fleetenv.conda.inquiry import SMOKE, ask_smoke
 from fleetenv.errors import TaskFailed, Unreachable
+from fleetenv.gpu.devices import devices
+from fleetenv.gpu.hardware import MigDevice
 from fleetenv.gpu.states import Answer, Gpu, GpuHost
 from fleetenv.onhost.cuda_driver import KERNEL
 from fleetenv.onhost.frameworks import FRAMEWORKS
@@ -50,15 +52,11 @@ def ask(step: Run) -> Smoke:
     return SMOKE.read(Completed(done.returncode, done.stdout, done.stderr))
 
 
-def cards(*uuids: str) -> list[dict[str, str | int]]:
-    return [{"index": index, "uuid": uuid, "bus_id": f"0000:0{index}:00.0"} for index, uuid in enumerate(uuids)]
-
-
 def test_each_gpu_is_tried_alone_and_what_is_wrong_is_said(driver, tmp_path):
     prefix = simulated_prefix(tmp_path / "conda", driver, {uuid: fault for fault, uuid in UUIDS.items()}, "bare")
-    smoke = ask(ask_smoke(str(prefix), "bare", cards(*UUIDS.values()), 100))
+    smoke = ask(ask_smoke(str(prefix), "bare", list(UUIDS.values()), 100))
     assert (smoke.generation, smoke.frameworks) == ("", [])
-    found = {fault: each.trials[0] for fault, each in zip(FAULTS, smoke.gpus, strict=True)}
+    found = {fault: each.trials[0] for fault, each in zip(FAULTS, smoke.tried, strict=True)}
     assert {fault: (trial.state, trial.text.removeprefix("CudaError: ")) for fault, trial in found.items()} == {
         "healthy": ("ok", ""),
         "unknown": ("failed", "cuInit: CUDA_ERROR_UNKNOWN"),
@@ -76,18 +74,21 @@ def test_each_gpu_is_tried_alone_and_what_is_wrong_is_said(driver, tmp_path):
 
 
 def test_a_gpu_that_hangs_holds_up_nothing(driver, tmp_path):
-    prefix = simulated_prefix(tmp_path / "conda", driver, {"GPU-1": "hang"}, "bare")
-    (only,) = ask(ask_smoke(str(prefix), "bare", cards("GPU-1"), 1)).gpus
+    prefix = simulated_prefix(tmp_path / "conda", driver, {"GPU-1": "hang"}, ".fleetenv/bare/7-abc")
+    (prefix / "envs/bare").symlink_to(".fleetenv/bare/7-abc")
+    smoke = ask(ask_smoke(str(prefix), "bare", ["GPU-1"], 1))
+    (only,) = smoke.tried
+    assert smoke.generation == "7-abc"
     assert [(trial.state, trial.text) for trial in only.trials] == [("hung", "it did not end within 1 s")]
 
 
 def test_what_keeps_an_environment_from_being_tried(driver, tmp_path):
     prefix = simulated_prefix(tmp_path / "conda", driver, {}, "broken")
     with pytest.raises(TaskFailed, match=f"there is no environment 'absent' in {prefix}"):
-        ask(ask_smoke(str(prefix), "absent", cards("GPU-1"), 5))
+        ask(ask_smoke(str(prefix), "absent", ["GPU-1"], 5))
     (prefix / "envs/broken/bin/python").write_text("#!/bin/sh\necho 'libpython is not here' >&2\nexit 127\n")
     with pytest.raises(TaskFailed, match="Python does not work: exit status 127: libpython is not here"):
-        ask(ask_smoke(str(prefix), "broken", cards("GPU-1"), 5))
+        ask(ask_smoke(str(prefix), "broken", ["GPU-1"], 5))
 
 
 def test_an_environment_without_python_is_tried_with_minicondas_and_its_own_variables(driver, tmp_path):
@@ -97,8 +98,8 @@ def test_an_environment_without_python_is_tried_with_minicondas_and_its_own_vari
     (prefix / "envs/tools/conda-meta/state").write_text(json.dumps({"env_vars": variables}))
     python = prefix / "bin/python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    smoke = ask(ask_smoke(str(prefix), "tools", cards("GPU-1"), 20))
-    assert smoke.gpus[0].trials[0].text == "CudaError: the driver sees no GPU"
+    smoke = ask(ask_smoke(str(prefix), "tools", ["GPU-1"], 20))
+    assert smoke.tried[0].trials[0].text == "CudaError: the driver sees no GPU"
 
 
 @pytest.mark.skipif("FLEETENV_TEST_FRAMEWORKS" not in os.environ, reason="FLEETENV_TEST_FRAMEWORKS names no Python")
@@ -109,12 +110,12 @@ def test_real_frameworks_multiply_on_the_cpu(tmp_path):
         (root / "conda-meta").mkdir()
         (root / "bin/python").write_text(f'#!/bin/sh\nexec {program} "$@"\n')
         (root / "bin/python").chmod(0o755)
-    step = ask_smoke(str(prefix), "real", cards("GPU-1"), 120)
+    step = ask_smoke(str(prefix), "real", ["GPU-1"], 120)
     asked = json.loads(step.stdin)
-    asked["arguments"] |= {"device": "cpu", "size": 256}
+    asked["arguments"] |= {"kind": "cpu", "size": 256}
     smoke = ask(Run(step.script, stdin=json.dumps(asked).encode()))
     assert smoke.frameworks
-    assert [(trial.framework, trial.state, trial.text) for trial in smoke.gpus[0].trials] == [
+    assert [(trial.framework, trial.state, trial.text) for trial in smoke.tried[0].trials] == [
         (name, "ok", "") for name in smoke.frameworks
     ]
 
@@ -205,7 +206,7 @@ EVIL = "[red]\x1b[31m\n\u202eevil"
 
 def host(*trials: Trial, model: str = A100) -> Smoked:
     gpus = tuple(Gpu(index=at, bus_id=f"0000:0{at}:00.0", model=model, uuid=f"GPU-{at}") for at in range(len(trials)))
-    smoke = Smoke("3-abc", ["torch"], [Tried(index, [trial]) for index, trial in enumerate(trials)])
+    smoke = Smoke("3-abc", ["torch"], [Tried(f"GPU-{index}", [trial]) for index, trial in enumerate(trials)])
     return Smoked(GpuHost(answer=Answer.OK, gpus=gpus, attached=len(gpus)), smoke)
 
 
@@ -247,14 +248,27 @@ def test_a_gpu_slower_than_its_like_is_told_and_no_failure():
     assert "gpu02  GPU 1  GPU-1  0000:01:00.0\n  torch 2.5.1: slow: 9,000 GFLOP/s, its like do 18,000" in shown(answers)
     assert not any(each.failed for each in answers.values())
     document = json.loads(smoke_json("nlp_train", answers))
-    assert [gpu["trials"][0]["slow"] for gpu in document["hosts"]["gpu02"]["gpus"]] == [False, True]
+    assert [each["trials"][0]["slow"] for each in document["hosts"]["gpu02"]["devices"]] == [False, True]
+
+
+def test_parts_of_a_gpu_in_mig_mode_are_tried_one_by_one():
+    parts = tuple(MigDevice(index=index, profile="3g.40gb", uuid=f"MIG-{index}") for index in range(2))
+    gpu = Gpu(index=3, bus_id="0000:3b:00.0", model=A100, uuid="GPU-3", mig=True, mig_layout=parts)
+    seen = GpuHost(answer=Answer.OK, gpus=(gpu,), attached=1)
+    assert [each.visible for each in devices(seen)] == ["MIG-0", "MIG-1"]
+    answer = Smoked(seen, Smoke("", ["torch"], [Tried("MIG-0", [good()]), Tried("MIG-1", [bad()])]))
+    told = shown({"gpu01": answer})
+    assert "gpu01  GPU 3 MIG 1  MIG-1  0000:3b:00.0\n  torch 2.5.1: failed" in told
+    assert "1 GPU on 1 host, 1 failed" in told
+    unnamed = GpuHost(answer=Answer.OK, gpus=(Gpu(index=3, bus_id="0000:3b:00.0", model=A100, mig=True),))
+    assert [each.visible for each in devices(unnamed)] == ["3"]
 
 
 def test_a_busy_gpu_is_no_failure_and_a_silent_one_is():
     busy = host(good(), bad("out of memory", "busy"))
     assert not busy.failed
     assert "1 ok, 1 busy" in shown({"gpu01": busy})
-    silent = Smoked(busy.gpus, Smoke("", [], [busy.smoke.gpus[0]]))
+    silent = Smoked(busy.gpus, Smoke("", [], [busy.smoke.tried[0]]))
     assert silent.failed
     assert "no answer" in shown({"gpu01": silent})
 
@@ -275,10 +289,8 @@ def test_hosts_that_cannot_be_tried():
 def test_a_hostile_host_steers_no_terminal_and_fills_no_screen():
     trials = [Trial(EVIL, EVIL, EVIL * 99, EVIL, EVIL, 1e300, 1e300)] * 1000
     evil = host(good(), good())
-    evil = Smoked(
-        evil.gpus,
-        Smoke(EVIL, [EVIL], [Tried(0, trials), Tried(1, [Trial("jax", "ok", gflops=-1e300)]), Tried(7, trials)]),
-    )
+    said = [Tried("GPU-0", trials), Tried("GPU-1", [Trial("jax", "ok", gflops=-1e300)]), Tried("GPU-7", trials)]
+    evil = Smoked(evil.gpus, Smoke(EVIL, [EVIL], said))
     told = shown({EVIL: evil, "b": TaskFailed(EVIL)})
     assert not {"\x1b", "\u202e"} & set(told)
     assert len(told) < 20_000
@@ -289,7 +301,7 @@ def test_a_hostile_host_steers_no_terminal_and_fills_no_screen():
 @given(st.binary(max_size=200) | st.recursive(
     st.none() | st.floats() | st.text(max_size=9),
     lambda each: st.lists(each, max_size=3)
-    | st.dictionaries(st.sampled_from(["generation", "frameworks", "gpus", "index", "trials", "state"]), each),
+    | st.dictionaries(st.sampled_from(["generation", "frameworks", "tried", "device", "trials", "state"]), each),
     max_leaves=8,
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_answer_is_read_or_refused(answer):
