@@ -21,7 +21,7 @@ from pathlib import Path
 
 from fleetenv.conda import elf
 from fleetenv.conda.cache import cache_folder
-from fleetenv.onhost.build import Request
+from fleetenv.onhost.request import Request
 
 _MAIN = """\
 import os, sys

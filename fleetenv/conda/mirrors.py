@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fleetenv.conda.channels import OFFICIAL_ALIAS, OFFICIAL_PKGS, ChannelConfig, find_mirror
 from fleetenv.errors import InputError
 
@@ -37,10 +35,16 @@ def condarc_channels(prefix: Path | None = None) -> ChannelConfig:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_bytes())
+        data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    import yaml  # here, because a builder that is told of mirrors does without
+
+    try:
+        document = yaml.safe_load(data)
+    except yaml.YAMLError as error:
         raise InputError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
     return document if isinstance(document, dict) else {}
 

@@ -209,7 +209,9 @@ class Turns:
         timeout = self._options.task_timeout
         if item.task.timeout is not None:
             timeout = self._number(item.task.timeout, item) or None
-        return Errand(dialogue, early, started, progress, timeout, act)
+        here = [each for each in siblings if (each.account, each.delegate_to) == (item.account, item.delegate_to)]
+        following = [each.module for each in here if each.module and not each.meaning.check_mode]
+        return Errand(dialogue, early, started, progress, timeout, act, following)
 
     def _learn(self, task: Task, facts: Mapping[str, Value]) -> None:
         """Make variables of what a task found out."""

@@ -7,7 +7,7 @@ Arguments are msgspec struct fields: their annotations are what is checked, thei
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -122,6 +122,13 @@ class StateModule(Module, Generic[S], frozen=True, kw_only=True, forbid_unknown_
             TaskFailed: the differences cannot be removed (a driver is too old).
         """
         raise NotImplementedError
+
+    def followed_by(self, others: Sequence[Module]) -> StateModule[S]:
+        """Return the module, told what comes after it in the same loop on this host, under the same account.
+
+        It may let the host begin with that work along with its own; the others' turns come all the same.
+        """
+        return self
 
     def returns(self, found: S | None) -> Mapping[str, Value]:
         """Return what `register` gets beside the usual keys, from the state found last."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta
+from msgspec.structs import replace
 
 from fleetenv.conda.channels import find_mirror
 from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse
@@ -19,15 +22,13 @@ from fleetenv.conda.spec import Spec, read_spec
 from fleetenv.conda.virtual import PLATFORMS
 from fleetenv.conda.whoami import whoami
 from fleetenv.errors import InputError, TaskFailed
-from fleetenv.modules.base import Controller, StateModule
+from fleetenv.modules.base import Controller, Module, StateModule
 from fleetenv.modules.requirements import require
 from fleetenv.onhost.arrivals import FOLDER
+from fleetenv.onhost.request import Request
 from fleetenv.remote import Lookup, Offer, Run, Send, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import Diff, Place
-
-if TYPE_CHECKING:
-    from fleetenv.onhost.build import Request
 
 
 class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,6 +151,8 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
     check_mode: bool
     offers: Mapping[str, tuple[Offer, ...]] = {}
     """For each platform what the controller downloads for hosts."""
+    coming: tuple[LockedEnv, ...] = ()
+    """What comes after it in the same loop, and is built in the same prefix."""
 
     def places(self) -> tuple[Place, ...]:
         """Return the environment, and the Miniconda that it belongs to."""
@@ -204,7 +207,6 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
             TaskFailed: it is to be removed, but there is no Miniconda (any more) to do that with.
         """
         from fleetenv.conda.builder import encoded, fetch_runtime, program, runtime
-        from fleetenv.onhost.build import Request
 
         found = diff.found
         assert found is not None
@@ -219,8 +221,12 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         request = Request("remove", self.prefix, self._title, who=whoami(), lock_timeout=self.lock_timeout)
         offers: tuple[Offer, ...] = ()
         if self.state == "present":
-            request = self._request(found)
-            offers = self.offers.get(request.platform, ())
+            coming = list(self._coming(found))
+            request = dataclasses.replace(self._request(found), coming=[dataclasses.asdict(each) for each in coming])
+            needed = [*self.offers.get(request.platform, ())]
+            for each in self.coming:
+                needed += each.offers.get(request.platform, ())
+            offers = tuple({each.sha256: each for each in needed}.values())
             has_rattler = request.runtime or f"py-rattler-{request.runtime_version}" in tools
             if offers and not has_rattler and not self.check_mode:
                 why = fetch_runtime(str(found.machine), self.pip_index)
@@ -231,6 +237,21 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
                 yield Send(packed.path, f"{folder}/{packed.name}", mode=0o644)
         build = sh(f"{self.prefix}/bin/python", "-I", f"{folder}/{builder.name}")
         yield Run(build, stdin=encoded(request), offers=offers, arrivals=f"{self.prefix}/pkgs/{FOLDER}")
+
+    def followed_by(self, others: Sequence[Module]) -> LockedEnv:
+        """Let the host begin with other environments of the same prefix while this one is compiled and checked."""
+        mine = (self.prefix, self.packages_via)
+        environments = [each for each in others if isinstance(each, LockedEnv) and each.state == "present"]
+        coming = [each for each in environments if (each.prefix, each.packages_via) == mine]
+        return replace(self, coming=tuple(each for each in coming if each.environment != self.environment))
+
+    def _coming(self, found: EnvironmentState) -> Iterator[Request]:
+        """Say what environments that come later ask for, as far as it is known that this host can have them."""
+        for each in self.coming:
+            with suppress(TaskFailed):  # told at its turn
+                require(each._locked(found).conda, found, each._title)
+                if found.driver is not UNSET or not (each.plan and each.plan.needs_cuda):
+                    yield each._request(found)
 
     def returns(self, found: EnvironmentState | None) -> Mapping[str, Value]:
         """Return where the environment is, and which generation of it."""
@@ -262,7 +283,6 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def _request(self, found: EnvironmentState) -> Request:
         from fleetenv.conda.builder import rattler_version, runtime
-        from fleetenv.onhost.build import Request
 
         assert self.plan
         assert self.plan.lock

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HEADER = 16  # bytes of a .pyc before its code: magic number, flags, the source's time and size (PEP 552)
+_END = "whole\n"  # the last line of a list
 _AT_ONCE = 250  # modules that are worth a process
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -37,10 +38,18 @@ class _Tree:
 
     cached: str
     ours: str  # in the generation
-    list: str  # of its modules that have no byte-code but ours, a path below the folders in each line
+    list: str  # of its modules that have no byte-code but ours: size and path below the folders
 
     def pair(self, path: str) -> tuple[str, str]:
         return f"{self.cached}/{path}", f"{self.ours}/{path}"
+
+
+@dataclass(frozen=True)
+class _List:
+    """What is remembered of a package: a size that is not the file's own tells that a power cut has shortened it."""
+
+    finished: int  # ns
+    modules: list[tuple[int, str]]  # bytes of its byte-code, path
 
 
 @dataclass
@@ -73,17 +82,23 @@ class Bytecode:
             yield
 
     def keep(self) -> None:
-        """Put what was compiled of packages beside them; it must be on disk by now."""
+        """Put what was compiled of packages beside them."""
         for tree, paths in self._listed.items():
             with suppress(OSError):  # it is removed, or belongs to somebody else
-                for path in paths:
-                    theirs, ours = tree.pair(_bytecode(path, self._tag))
-                    if _same(*tree.pair(path)) and not os.path.lexists(theirs):  # else it is what the package brought
-                        _link(ours, theirs)
+                lines = [f"{self._keep(tree, path)} {path}\n" for path in paths]
                 draft = f"{tree.list}.{os.getpid()}"
                 with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123
-                    file.writelines(f"{path}\n" for path in paths)
+                    file.writelines([*lines, _END])
                 os.replace(draft, tree.list)  # noqa: PTH105
+
+    def _keep(self, tree: _Tree, path: str) -> int:
+        """Keep one module's byte-code; returns its size in bytes, 0 when there is none to be shared."""
+        theirs, ours = tree.pair(_bytecode(path, self._tag))
+        if not _same(*tree.pair(path)) or not os.path.exists(ours):  # noqa: PTH110
+            return 0
+        if not os.path.lexists(theirs):  # else it is what the package brought
+            _link(ours, theirs)
+        return os.stat(ours).st_size  # noqa: PTH116
 
     @property
     def _tag(self) -> str:
@@ -100,18 +115,21 @@ class Bytecode:
         """Link what was compiled before; yield the modules of the generation that remain."""
         known = _read(tree.list)
         if known:
-            finished, paths = known
-            yield from (tree.pair(path)[1] for path in paths if not self._link_cached(tree, path, finished))
+            for size, path in known.modules:
+                if not self._link_cached(tree, path, size, known.finished):
+                    yield tree.pair(path)[1]
             return
         paths = [path for path in _without(tree.cached, tree.ours, self._tag) if "\n" not in path]
         self._listed[tree] = paths
         yield from (tree.pair(path)[1] for path in paths)
 
-    def _link_cached(self, tree: _Tree, path: str, finished: int) -> bool:
+    def _link_cached(self, tree: _Tree, path: str, size: int, finished: int) -> bool:
         """Link a package's byte-code, unless somebody has touched it since it was finished."""
         cached, ours = tree.pair(_bytecode(path, self._tag))
         try:
-            usable = _same(*tree.pair(path)) and _is_ours(cached, finished) and _belongs(cached, tree.pair(path)[0])
+            usable = (
+                _same(*tree.pair(path)) and _is_ours(cached, size, finished) and _belongs(cached, tree.pair(path)[0])
+            )
             if usable:
                 _link(cached, ours)
         except OSError:  # it did not compile, or this file system has no more links
@@ -197,19 +215,22 @@ def _same(first: str, second: str) -> bool:
         return False
 
 
-def _is_ours(path: str, finished: int | None = None) -> bool:
-    """Whether only root or this account can have written a file, and not after a time."""
+def _is_ours(path: str, size: int | None = None, finished: int | None = None) -> bool:
+    """Whether only root or this account can have written a file; of that size, and not after a time."""
     found = os.lstat(path)
     trusted = found.st_uid in (0, os.geteuid()) and stat.S_ISREG(found.st_mode) and not found.st_mode & _WRITABLE
-    return trusted and (finished is None or found.st_mtime_ns <= finished)
+    return trusted and size in (None, found.st_size) and (finished is None or found.st_mtime_ns <= finished)
 
 
-def _read(path: str) -> tuple[int, list[str]] | None:
-    """Read which modules of a package have our byte-code only, and when that was finished; None: not known."""
+def _read(path: str) -> _List | None:
+    """Read which modules of a package have our byte-code only; None: it is not known."""
     try:
         if _is_ours(path):
             with open(path, encoding="utf-8") as file:  # noqa: PTH123
-                return os.fstat(file.fileno()).st_mtime_ns, file.read().splitlines()
+                *lines, end = file.readlines()
+                pairs = (line.rstrip("\n").partition(" ") for line in lines)
+                if end == _END:
+                    return _List(os.fstat(file.fileno()).st_mtime_ns, [(int(size), name) for size, _, name in pairs])
     except (OSError, ValueError):
         pass
     return None

@@ -104,10 +104,11 @@ class Generations:
         path.mkdir()
         return path
 
-    def clean_unfinished(self) -> None:
-        """Remove what a builder that was killed left behind."""
+    def clean_unfinished(self, but: Path | None = None) -> None:
+        """Remove what a builder that was killed left behind, but for what waits to be finished."""
         for path in self.unfinished():
-            remove(path)
+            if path != but:
+                remove(path)
 
     def switch(self, generation: Path) -> None:
         """Make a generation the current one, in one step; a plain folder in its place is kept as a generation."""

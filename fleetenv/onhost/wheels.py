@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ def install(
     generation: Path,
     lib: Path,
     base: Path,
-    supply: Supply,
+    folder: Path | None,
     progress: Progress,
 ) -> None:
     """Install wheels with the environment's own pip, or with Miniconda's when it has none.
@@ -62,7 +63,7 @@ def install(
         generation: Where to.
         lib: Its `lib/python3.N`.
         base: The Miniconda prefix.
-        supply: Where files come from that no index is asked for.
+        folder: Where all files are, if no index is asked for; it is removed.
         progress: Gets one step a wheel.
 
     Raises:
@@ -70,7 +71,6 @@ def install(
     """
     files = [wheel for wheel in wheels if wheel.sha256]
     commits = [wheel.requirement(from_folder=False) for wheel in wheels if not wheel.sha256]
-    folder = _fetched(files, supply)
     variables = {}
     if folder:
         options = ["--no-index", f"--find-links {folder.as_uri()}"]
@@ -87,16 +87,18 @@ def install(
         how = ["--no-deps", "--no-compile", *more, "-r", str(requirements)]
         pip.install(_pip(generation, lib, base), how, generation, progress, variables)
         requirements.unlink()
+    if folder:
+        shutil.rmtree(folder)
 
 
-def _fetched(wheels: Sequence[Wheel], supply: Supply) -> Path | None:
+def fetch(wheels: Sequence[Wheel], supply: Supply, generation: Path) -> Path | None:
     """Fetch all files from the controller into one folder, under their names; None: they come from an index."""
-    if supply.offered is None:
+    files = [wheel for wheel in wheels if wheel.sha256]
+    if supply.offered is None or not files:
         return None
-    folder = supply.downloader.folder / "wheels"
-    folder.mkdir(exist_ok=True)
-    for wheel, path in zip(wheels, supply.get_all([supply.wheel(each) for each in wheels]), strict=True):
-        (folder / wheel.file_name).unlink(missing_ok=True)
+    folder = generation / ".wheels"
+    folder.mkdir()
+    for wheel, path in zip(files, supply.get_all([supply.wheel(each) for each in files]), strict=True):
         (folder / wheel.file_name).hardlink_to(path)
     return folder
 

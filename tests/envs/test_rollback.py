@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -72,13 +73,46 @@ def test_what_does_not_work_is_not_switched_to(three: Machine) -> None:
     assert version(three) == "2.0"
 
 
-def test_apply_converges_to_the_lock_again(three: Machine, project: Project) -> None:
+def test_apply_switches_to_what_the_lock_says_and_builds_nothing(three: Machine, project: Project) -> None:
+    before = three.generations()
     three.roll_back()
     task = project.task(three, keep=3)
     assert three.diff(task)
     three.apply(task)
     assert version(three) == "2.0"
     assert not three.diff(task)
+    assert three.generations() == before
+    assert three.notes == [f"{before[-1]} was there already, and works"]
+    assert three.roll_back().after == before[1]
+
+
+@pytest.mark.parametrize("harm", ["changed", "missing", "added", "broken", "record"])
+def test_a_generation_that_was_harmed_meanwhile_is_built_anew(three: Machine, project: Project, harm: str) -> None:
+    newest = three.current()
+    three.roll_back()
+    (module,) = newest.glob("lib/python3.*/site-packages/fleet_tensor/__init__.py")
+    folder, stamp = module.parent, newest / "conda-meta" / "fleetenv"
+    match harm:
+        case "changed":
+            text = module.read_text()
+            module.unlink()  # it is a hard link
+            module.write_text(text + "# by hand\n")
+            os.utime(folder, (0, 0))
+        case "missing":
+            module.unlink()
+            os.utime(folder, (0, 0))
+        case "added":
+            (folder / "more.py").touch()
+        case "broken":
+            (newest / "bin" / "python").unlink()
+            os.utime(newest / "bin", (0, 0))
+        case _:
+            (newest / "conda-meta" / "extra-1.0-0.json").write_text("{}")
+            os.utime(newest / "conda-meta" / "extra-1.0-0.json", (0, 0))
+    assert stamp.exists()
+    three.apply(project.task(three, keep=3))
+    assert version(three) == "2.0"
+    assert three.current().name[:4] == "0004"
 
 
 def test_check_mode_changes_nothing(three: Machine) -> None:

@@ -1,0 +1,123 @@
+"""Environments of one loop: built at the same time on a host, and yet one after the other for all who look."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from fleetenv.errors import TaskFailed
+from fleetenv.modules.conda_env import LockedEnv
+
+from .machine import Machine, Project, wait_for
+
+NAMES = ("nlp_train", "cv_detect", "rl_play")
+
+
+def tasks(machine: Machine, project: Project, *packages: str, count: int = 2) -> list[LockedEnv]:
+    """Return the tasks of a loop, each knowing what follows it."""
+    for name in NAMES[:count]:
+        project.lock(*packages, name=name)
+    found = [project.task(machine, spec=f"{name}.yml") for name in NAMES[:count]]
+    return [each.followed_by(found[number:]) for number, each in enumerate(found, 1)]
+
+
+def waiting(machine: Machine) -> list[str]:
+    """Name the environments that were built ahead, and wait for their turn."""
+    return sorted(path.parts[-4] for path in machine.prefix.glob("envs/.fleetenv/*/*/conda-meta/.fleetenv-ahead"))
+
+
+def test_those_that_follow_are_built_with_the_first_and_become_current_at_their_turn(
+    machine: Machine, project: Project
+) -> None:
+    first, second, third = tasks(machine, project, "pip", "fleet-text", count=3)
+    machine.apply(first)
+    assert waiting(machine) == ["cv_detect", "rl_play"]
+    assert not (machine.prefix / "envs/cv_detect").exists()
+    for name, task in (("cv_detect", second), ("rl_play", third)):
+        (before,) = machine.generations(name)
+        machine.apply(task)
+        assert machine.generations(name) == [before]
+        assert machine.python("import fleet_text; print('fine')", name) == "fine"
+    assert waiting(machine) == []
+    assert not (machine.prefix / "pkgs/.fleetenv-partial").exists()
+
+
+def test_pip_fills_two_environments_at_the_same_time(machine: Machine, project: Project) -> None:
+    for name in NAMES[:2]:
+        project.lock("pip", name=name, pip=("fleet-metrics",))
+    first, second = (project.task(machine, spec=f"{name}.yml") for name in NAMES[:2])
+    machine.apply(first.followed_by([second]))
+    machine.apply(second)
+    for name in NAMES[:2]:
+        assert machine.python("import fleet_metrics; print('fine')", name) == "fine"
+
+
+def test_nothing_is_built_ahead_that_is_there(machine: Machine, project: Project) -> None:
+    first, second = tasks(machine, project, "fleet-tensor")
+    machine.apply(second)
+    machine.apply(first)
+    assert waiting(machine) == []
+
+
+def test_one_that_cannot_be_built_fails_at_its_own_turn(machine: Machine, project: Project) -> None:
+    first, second = tasks(machine, project, "fleet-tensor")
+    spec = project.folder / "envs/cv_detect.yml"
+    spec.write_text(spec.read_text() + "fleetenv: {verify: [echo no GPU here; exit 3]}\n")
+    second = project.task(machine, spec="cv_detect.yml")
+    machine.apply(first.followed_by([second]))
+    assert machine.python("print('fine')") == "fine"
+    assert waiting(machine) == []
+    assert machine.generations("cv_detect") == []
+    with pytest.raises(TaskFailed, match="exit status 3: no GPU here"):
+        machine.apply(second)
+    assert not (machine.prefix / "envs/cv_detect").exists()
+
+
+def test_another_lock_than_was_built_ahead_is_built_anew(machine: Machine, project: Project) -> None:
+    first, *_ = tasks(machine, project, "fleet-tensor=2.0")
+    machine.apply(first)
+    project.lock("fleet-tensor=1.1", name="cv_detect")
+    machine.apply(project.task(machine, spec="cv_detect.yml"))
+    assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)", "cv_detect") == "1.1"
+    assert len(machine.generations("cv_detect")) == 1
+
+
+def test_with_a_builder_that_is_killed_those_end_that_it_has_begun(machine: Machine, project: Project) -> None:
+    first, second = tasks(machine, project, "fleet-tensor")
+    hanging = machine.home / "hanging"
+    spec = project.folder / "envs/cv_detect.yml"
+    spec.write_text(spec.read_text() + f"fleetenv: {{verify: ['echo $$ >{hanging}; sleep 100']}}\n")
+    second = project.task(machine, spec="cv_detect.yml")
+    thread = threading.Thread(target=_until_killed, args=(machine, first.followed_by([second])), daemon=True)
+    thread.start()
+    wait_for(lambda: hanging.is_file() and hanging.read_text().strip(), 60)
+    builder, ahead = _builders(machine)
+    os.kill(builder, signal.SIGKILL)
+    thread.join()
+    wait_for(lambda: ahead not in _builders(machine))
+    os.killpg(int(hanging.read_text()), signal.SIGKILL)  # a session of its own, as its command has one
+    assert machine.python("print('fine')") == "fine"
+    project.lock("fleet-tensor", name="cv_detect")
+    machine.apply(project.task(machine, spec="cv_detect.yml"))
+    assert len(machine.generations("cv_detect")) == 1
+
+
+def _until_killed(machine: Machine, task: LockedEnv) -> None:
+    with pytest.raises(TaskFailed):
+        machine.apply(task)
+
+
+def _builders(machine: Machine) -> list[int]:
+    """Find the builders that run on this machine, the one that has started the others first."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if words[0] == os.fsencode(machine.prefix / "bin" / "python"):
+                found.append(int(folder.name))
+    return sorted(found)
