@@ -15,6 +15,11 @@ from urllib.parse import quote
 from fleetenv.errors import InputError
 from fleetenv.history.schema import APPLICATION, MIGRATIONS, VERSION
 
+_HINTS = {
+    "locked": "another process has been writing to it for long",
+    # who only reads may not roll back what a killed process left half-written: https://www.sqlite.org/lockingv3.html
+    "readonly database": "if a run was killed while it wrote, 'fleetenv history' mends it",
+}
 _WAIT = 10.0  # seconds for another process to finish writing; one run's writing takes well under one
 
 
@@ -79,7 +84,7 @@ def explained(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        hint = "another process has been writing to it for long" if "locked" in str(error) else None
+        hint = next((hint for words, hint in _HINTS.items() if words in str(error)), None)
         raise HistoryError(f"cannot use the history {file}: {error}", hint=hint) from error
     except sqlite3.DatabaseError as error:
         raise HistoryError(

@@ -6,10 +6,13 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from datetime import datetime
+from typing import NamedTuple
 
 import pytest
 
+from fleetenv.cli import main
 from fleetenv.history.schema import VERSION
 
 from .conftest import start, stop
@@ -113,33 +116,62 @@ def test_https(small, tmp_path):
         stop(server)
 
 
-def test_what_cannot_be_served_is_said_in_a_line(fleetenv_cli, small, tmp_path):
+class Said(NamedTuple):
+    status: int
+    stderr: str
+
+
+@pytest.fixture
+def serve(capsys):
+    """Runs `fleetenv serve` that cannot start."""
+    return lambda *words: Said(main(["serve", *map(str, words)]), capsys.readouterr().err)
+
+
+def test_what_cannot_be_served_is_said_in_a_line(serve, small, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = fleetenv_cli("serve", "--history", small, "--port", port)
+        done = serve("--history", small, "--port", port)
     assert (done.status, done.stderr) == (
         1, f"fleetenv: cannot listen on 127.0.0.1 port {port}: Address already in use; "
         "give another one with --port, or 0 for any\n",
     )  # fmt: skip
     missing = tmp_path / "none.db"
-    done = fleetenv_cli("serve", "--history", missing)
+    done = serve("--history", missing)
     assert done.status == 1
     assert f"there is no history yet at {missing}" in done.stderr
     assert not missing.exists()
-    done = fleetenv_cli("serve", "--history", small, "--host", "192.0.2.1")
+    done = serve("--history", small, "--host", "192.0.2.1")
     assert (done.status, "cannot listen on 192.0.2.1" in done.stderr) == (1, True)
-    done = fleetenv_cli("serve", "--history", small, "--certificate", small, "--port", "0")
+    done = serve("--history", small, "--certificate", small, "--port", "0")
     assert (done.status, "cannot use the certificate" in done.stderr) == (1, True)
-    done = fleetenv_cli("serve", "--history", small, "--port", "http")
+    done = serve("--history", small, "--port", "http")
     assert (done.status, "is not a port" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(("version", "words"), [(VERSION + 1, "of a newer fleetenv"), (0, "of an older fleetenv")])
-def test_a_history_of_another_version_is_refused(fleetenv_cli, small, version, words):
+def test_a_history_of_another_version_is_refused(serve, small, version, words):
     with sqlite3.connect(small) as connection:
         connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
-    done = fleetenv_cli("serve", "--history", small)
+    done = serve("--history", small)
     assert done.status == 1
     assert words in done.stderr
     assert os.linesep not in done.stderr.rstrip()
+
+
+def test_what_a_killed_run_left_half_written_is_neither_shown_nor_mended(serve, small, fleetenv_cli):
+    killed = f"""if True:
+        import os, sqlite3
+        connection = sqlite3.connect({str(small)!r}, isolation_level=None)
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO host (name) VALUES (?)", [(f"half{{n:0999}}",) for n in range(100)])
+        os._exit(9)
+    """
+    assert subprocess.run([sys.executable, "-c", killed]).returncode == 9
+    done = serve("--history", small)
+    assert (done.status, "'fleetenv history' mends it" in done.stderr) == (1, True)
+    assert fleetenv_cli("history", "--history", small).status == 0
+    server = start(small)
+    assert "half0" not in server.page("/")
+    stop(server)
