@@ -115,7 +115,7 @@ def when(value: datetime | None) -> str:
 
 def fold(names: list[str] | tuple[str, ...]) -> str:
     """Return host names as ranges."""
-    return line(fold_hosts(names))
+    return visible_line(shortened(fold_hosts(names), MAX_TEXT))
 
 
 def path(name: str) -> str:

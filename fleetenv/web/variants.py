@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from fleetenv.drift.snapshot import Plain
@@ -22,29 +23,49 @@ class Row(Struct, frozen=True):
     key: str
     values: tuple[Plain, ...]
 
-    @property
-    def differs(self) -> bool:
-        """Whether variants have different values."""
-        return any(value != self.values[0] for value in self.values)
+
+class Share(Struct, frozen=True):
+    """One value and the hosts that have it; None: that do not have the thing."""
+
+    value: Plain
+    hosts: tuple[str, ...]
+
+
+class Spread(Struct, frozen=True):
+    """One value over all hosts, the commonest first."""
+
+    key: str
+    shares: tuple[Share, ...]
 
 
 def variants_of(values: Mapping[str, Mapping[str, Plain]]) -> tuple[Variant, ...]:
     """Group hosts by what they have, the commonest first; `values` are by host, then by key."""
-    kinds: list[tuple[Mapping[str, Plain], list[str]]] = []
-    known: dict[int, int] = {}  # the history shares equal parts: most are told apart by identity
+    kinds: dict[bytes, list[str]] = {}
     for host in sorted(values):
-        mine = values[host]
-        if id(mine) not in known:
-            found = next((index for index, (kind, _) in enumerate(kinds) if kind == mine), None)
-            if found is None:
-                kinds.append((mine, []))
-            known[id(mine)] = len(kinds) - 1 if found is None else found
-        kinds[known[id(mine)]][1].append(host)
-    ordered = sorted(kinds, key=lambda kind: (-len(kind[1]), kind[1]))
-    return tuple(Variant(tuple(hosts), kind) for kind, hosts in ordered)
+        kinds.setdefault(msgspec.json.encode(values[host], order="deterministic"), []).append(host)
+    ordered = sorted(kinds.values(), key=lambda hosts: (-len(hosts), hosts))
+    return tuple(Variant(tuple(hosts), values[hosts[0]]) for hosts in ordered)
 
 
 def rows_of(variants: Sequence[Variant]) -> tuple[Row, ...]:
     """Return every key that any of these variants has, in the order of names."""
-    keys = sorted({key for variant in variants for key in variant.values})
-    return tuple(Row(key, tuple(variant.values.get(key) for variant in variants)) for key in keys)
+    return tuple(Row(key, tuple(variant.values.get(key) for variant in variants)) for key in _keys(variants))
+
+
+def spreads_of(variants: Sequence[Variant]) -> tuple[Spread, ...]:
+    """Return which hosts have which value, for every key that any of these variants has."""
+    return tuple(Spread(key, tuple(_shares(key, variants))) for key in _keys(variants))
+
+
+def _shares(key: str, variants: Sequence[Variant]) -> list[Share]:
+    found: dict[str | bytes, tuple[Plain, list[str]]] = {}
+    for variant in variants:
+        value = variant.values.get(key)
+        same = value if isinstance(value, str) else msgspec.json.encode(value, order="deterministic")
+        found.setdefault(same, (value, []))[1].extend(variant.hosts)
+    shares = [Share(value, tuple(sorted(hosts))) for value, hosts in found.values()]
+    return sorted(shares, key=lambda share: (-len(share.hosts), share.hosts))
+
+
+def _keys(variants: Sequence[Variant]) -> list[str]:
+    return sorted({key for variant in variants for key in variant.values})

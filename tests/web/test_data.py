@@ -15,7 +15,7 @@ from fleetenv.web.page import cut
 from fleetenv.web.plot import HEIGHT, WIDTH, plot
 from fleetenv.web.render import line, plain_text, text
 from fleetenv.web.sides import side_by_side
-from fleetenv.web.variants import rows_of, variants_of
+from fleetenv.web.variants import rows_of, spreads_of, variants_of
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -45,8 +45,10 @@ def test_variants_part_the_hosts_and_the_commonest_comes_first(values):
     assert all(values[host] == each.values for each in variants for host in each.hosts)
     sizes = [len(each.hosts) for each in variants]
     assert sizes == sorted(sizes, reverse=True)
-    rows = rows_of(variants)
-    assert any(row.differs for row in rows) == (len(variants) > 1)
+    assert any(len(spread.shares) > 1 for spread in spreads_of(variants)) == (len(variants) > 1)
+    for row, spread in zip(rows_of(variants), spreads_of(variants), strict=True):
+        assert {share.value for share in spread.shares} == set(row.values)
+        assert sorted(host for share in spread.shares for host in share.hosts) == sorted(values)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(-1e9, 1e9)), min_size=1, max_size=50), st.booleans())

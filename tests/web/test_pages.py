@@ -7,13 +7,16 @@ from urllib.parse import quote
 
 import pytest
 
-from .conftest import HOSTS, RUNS
+from fleetenv.history.database import open_database
+
+from .conftest import HOSTS, RUNS, start, stop
 from .simulated import HOSTILE
 
 LAST_LOOK = RUNS - 1 if RUNS % 10 == 0 else RUNS
 PAGES = (
     "/", "/?columns=all", "/findings", "/findings?by=host&state=all", "/environments", "/environments/nlp_train",
-    "/environments/nlp_train?show=all&host=gpu001", f"/environments/{quote(HOSTILE, safe='')}", "/gpus", "/gpus?by=gpu",
+    "/environments/nlp_train?show=all&host=gpu001", "/environments/nlp_train?by=package",
+    f"/environments/{quote(HOSTILE, safe='')}", "/gpus", "/gpus?by=gpu",
     "/runs", f"/runs/{LAST_LOOK}", f"/runs/{LAST_LOOK}/hostile", "/hosts/gpu001", "/hosts/hostile", "/compare",
     "/compare?left=gpu001&right=hostile&show=all",
 )  # fmt: skip
@@ -120,6 +123,12 @@ def test_an_environment_shows_who_differs_in_what(dashboard):
     assert any(
         row.startswith("numpy 1.26.4") and "1.26.3" in row for row in rows(dashboard.page("/environments/nlp_train"))
     )
+    spread = dashboard.data("/environments/nlp_train?by=package")["spreads"][0]
+    assert [(share["value"][:6], len(share["hosts"])) for share in spread["shares"]] == [
+        ("1.26.4", len(data["variants"][0]["hosts"])), ("1.26.3", len(data["variants"][1]["hosts"])),
+    ]  # fmt: skip
+    by_package = rows(dashboard.page("/environments/nlp_train?by=package"))
+    assert any(row.startswith("numpy 1.26.3") and "gpu006" in row for row in by_package)
     everything = dashboard.data("/environments/nlp_train?show=all&q=library")
     assert len(everything["rows"]) == 120
     lines = {line["name"]: line for line in dashboard.data("/environments")["rows"]}
@@ -193,3 +202,13 @@ def test_what_is_not_there_is_said(dashboard, path, status):
     assert answer.status == status
     assert "</html>" in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_history_without_any_run_has_pages_too(tmp_path):
+    file = tmp_path / "empty.db"
+    open_database(file).close()
+    server = start(file)
+    for path in ("/", "/findings", "/environments", "/gpus", "/runs", "/compare"):
+        assert server.data(path) is not None
+        assert "</html>" in server.page(path)
+    stop(server)

@@ -14,10 +14,11 @@ from fleetenv.history.store import History
 from fleetenv.web.contents import mapping, packages_of
 from fleetenv.web.fleet import groups_of
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
-from fleetenv.web.variants import Row, Variant, rows_of, variants_of
+from fleetenv.web.variants import Row, Spread, Variant, rows_of, spreads_of, variants_of
 
 _VARIANTS = 12
 _ROWS = 400
+_SPREADS = 50
 _NAMES = 200
 
 
@@ -49,13 +50,17 @@ class EnvironmentsShown(Struct, frozen=True):
 
 
 class EnvironmentQuery(Struct, frozen=True):
-    """One environment. `show` `different`: only what is not the same in all variants shown."""
+    """One environment. `show` `different`: only what is not the same everywhere.
+
+    `by` `variant`: a column for each; `package`: who has which version. Not said: by variant, if there are few.
+    """
 
     name: str
     q: str = ""
     group: str = ""
     host: str = ""
     show: Literal["different", "all"] = "different"
+    by: Literal["", "variant", "package"] = ""
     page: PageNumber = 1
 
 
@@ -73,7 +78,9 @@ class EnvironmentShown(Struct, frozen=True, kw_only=True):
     name: str
     variants: tuple[VariantShown, ...]
     more_variants: int
-    rows: tuple[Row, ...]
+    by: Literal["variant", "package"]
+    rows: tuple[Row, ...]  # by variant
+    spreads: tuple[Spread, ...]  # by package
     part: Slice
     missing: tuple[str, ...]
     hosts: int
@@ -117,15 +124,23 @@ def _environment(history: History, query: EnvironmentQuery) -> EnvironmentShown:
         raise InputError(f"no host has an environment '{query.name}'")
     variants = variants_of(packages)
     shown = [*variants[:1], *(each for each in variants[1:] if not query.host or query.host in each.hosts)][:_VARIANTS]
+    by = query.by or ("variant" if len(variants) <= _VARIANTS or query.host else "package")
     words = words_of(query.q)
-    everything = query.show == "all" or len(shown) == 1
-    lines = [row for row in rows_of(shown) if (everything or row.differs) and has_words(words, row.key)]
-    rows, part = cut(lines, query.page, _ROWS)
+    everything = query.show == "all" or len(variants) == 1
+    spreads = [
+        each
+        for each in spreads_of(variants if by == "package" else shown)
+        if (everything or len(each.shares) > 1) and has_words(words, each.key)
+    ]
+    kept, part = cut(spreads, query.page, _SPREADS if by == "package" else _ROWS)
+    keys = {each.key for each in kept}
     return EnvironmentShown(
         name=query.name,
         variants=tuple(_variant(each, variants[0]) for each in shown),
         more_variants=len(variants) - len(shown),
-        rows=tuple(rows),
+        by=by,
+        rows=tuple(row for row in rows_of(shown) if row.key in keys) if by == "variant" else (),
+        spreads=tuple(kept) if by == "package" else (),
         part=part,
         missing=tuple(missing),
         hosts=len(packages),

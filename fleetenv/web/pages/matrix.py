@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
 
 from fleetenv.drift.finding import Finding
-from fleetenv.history.model import HostRun, Kind, RunPoint
+from fleetenv.history.model import HostRun, Kind, RunPoint, Standing
 from fleetenv.history.store import History
 from fleetenv.web.fleet import Cell, Mark, cells, host_mark, mark_of
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
@@ -20,6 +20,7 @@ _HOSTS = 100
 _COLUMNS = 60
 _TREND = 200
 _FEWEST_POINTS = 3
+_STALE = timedelta(days=7)
 
 Sort = Literal["worst", "-worst", "host", "-host", "seen", "-seen", "findings", "-findings"]
 
@@ -41,7 +42,8 @@ class MatrixRow(Struct, frozen=True, kw_only=True):
     host: str
     mark: Mark
     run: int
-    looked: datetime
+    seen: datetime
+    is_stale: bool  # other hosts were seen long after it
     groups: tuple[str, ...]
     errors: int
     warnings: int
@@ -88,13 +90,17 @@ class _Host(Struct, frozen=True):
     look: HostRun  # in the last run that looked for findings, if there was one
     seen: datetime
     kind: Kind  # of the look's run
-    findings: Sequence[Finding]
+    findings: Sequence[Finding]  # the worst first, waived ones last
     mark: Mark
 
     @property
-    def worst(self) -> Finding | None:
-        """The finding to name where there is room for one."""
-        return min(self.findings, key=lambda each: each.severity.rank, default=None)
+    def brief(self) -> str:
+        """What is wrong, where there is room for one thing."""
+        if self.visit.lost is not None:
+            return self.visit.lost
+        if self.findings:
+            return f"{self.findings[0].subject}: {self.findings[0].text}"
+        return f"a task failed in run {self.visit.run}" if self.visit.standing is Standing.FAILED else ""
 
 
 def _matrix(history: History, query: MatrixQuery) -> Matrix:
@@ -113,8 +119,11 @@ def _matrix(history: History, query: MatrixQuery) -> Matrix:
         cells(history.runs.results(each.look.run, each.look.host), each.findings, each.kind, today) for each in rows
     ]
     columns, hidden = _columns(shown, everything=query.columns == "all")
+    newest = max((each.seen for each in hosts), default=datetime.min)
     return Matrix(
-        rows=tuple(_row(each, found, columns, today) for each, found in zip(rows, shown, strict=True)),
+        rows=tuple(
+            _row(each, found, columns, newest=newest, today=today) for each, found in zip(rows, shown, strict=True)
+        ),
         columns=columns,
         hidden=hidden,
         part=part,
@@ -136,7 +145,7 @@ def _hosts(history: History, today: date) -> list[_Host]:
     for visit in visits:
         look = looks.get(visit.host, visit)
         run, looked = runs[visit.run], runs[look.run]
-        found = findings.get(visit.host, [])
+        found = sorted(findings.get(visit.host, []), key=lambda each: mark_of(each, today).rank)
         mark = host_mark(visit, found, today)
         hosts.append(_Host(visit, look, run.started, looked.errand.kind, found, mark))
     return hosts
@@ -174,20 +183,20 @@ def _columns(shown: Sequence[Mapping[str, Cell]], *, everything: bool) -> tuple[
     return tuple(kept), len(known) - len(kept)
 
 
-def _row(host: _Host, found: Mapping[str, Cell], columns: Sequence[str], today: date) -> MatrixRow:
+def _row(host: _Host, found: Mapping[str, Cell], columns: Sequence[str], *, newest: datetime, today: date) -> MatrixRow:
     marks = Counter(mark_of(each, today) for each in host.findings)
-    worst = host.worst
     return MatrixRow(
         host=host.visit.host,
         mark=host.mark,
         run=host.visit.run,
-        looked=host.seen,
+        seen=host.seen,
+        is_stale=newest - host.seen > _STALE,
         groups=host.visit.groups,
         errors=marks[Mark.ERROR] + marks[Mark.UNREACHABLE],
         warnings=marks[Mark.WARNING],
         notes=marks[Mark.NOTE],
         waived=marks[Mark.WAIVED],
-        brief=host.visit.lost or (f"{worst.subject}: {worst.text}" if worst else ""),
+        brief=host.brief,
         simulated=any(cell.simulated for cell in found.values()),
         cells=tuple(found.get(subject) for subject in columns),
     )
