@@ -13,11 +13,11 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written; then what was there before is still there.
     """
-    path = path.resolve()
     data = text.encode("utf-8", "backslashreplace")
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
+    path = path.resolve()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with draft.open("xb") as file:

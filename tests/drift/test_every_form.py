@@ -1,6 +1,7 @@
 """What holds for every form of the report: all findings are in it, and nothing in it harms whoever shows it."""
 
 import json
+import os
 import re
 import unicodedata
 from html.parser import HTMLParser
@@ -98,6 +99,18 @@ def test_whatever_a_host_writes_every_form_stays_whole(text):
     assert len(json.loads(rendered(report, Form.SARIF))["runs"][0]["results"]) == len(report.findings)
     ElementTree.fromstring(rendered(report, Form.JUNIT))
     assert elements(rendered(report, Form.HTML)) == elements(rendered(hostile_findings(["x"]), Form.HTML))
+
+
+def test_a_pipe_is_written_to_and_a_link_keeps_pointing(tmp_path):
+    reading, writing = os.pipe()
+    Outputs([Path(f"/dev/fd/{writing}")], Form.PROMETHEUS).write(drift_report(four_hosts()))
+    assert os.read(reading, 100).startswith(b"# HELP fleetenv_drift_findings")
+    os.close(writing)
+    os.close(reading)
+    (tmp_path / "latest.md").symlink_to("today.md")
+    Outputs([tmp_path / "latest.md"]).write(drift_report(four_hosts()))
+    assert (tmp_path / "latest.md").is_symlink()
+    assert (tmp_path / "today.md").read_text().startswith("## Drift")
 
 
 def elements(page: str) -> set[str]:

@@ -117,17 +117,18 @@ def _told(report: DriftReport, shared: Sequence[Shared]) -> Iterator[_Told]:
     for each in shared[:_MAX_FINDINGS]:
         finding = each.first
         values, contents = part(each.cell.essential) if each.cell is not None else ([], [])
-        size = sum(600 for _ in values) + sum(len(line) for content in contents for line in content.lines)
+        shown = values[:_MAX_DIFFERENCES]
+        cut = [ContentDiff(content.key, content.lines[:_MAX_DIFF_LINES]) for content in contents]
+        size = 600 * len(shown) + sum(len(line) for content in cut for line in content.lines)
         fits = size <= left
         left -= size if fits else 0
-        cut = [ContentDiff(content.key, content.lines[:_MAX_DIFF_LINES]) for content in contents]
-        whole = len(values) <= _MAX_DIFFERENCES and all(len(each.lines) <= _MAX_DIFF_LINES for each in contents)
+        whole = len(values) == len(shown) and all(len(each.lines) <= _MAX_DIFF_LINES for each in contents)
         yield _Told(
             each,
             kind(finding),
             "" if fits and each.is_told_by_values else clipped(words.text(finding), _MAX_TEXT),
             "" if finding.item is None else visible_line(str(report.items[finding.item].task.location)),
-            values[:_MAX_DIFFERENCES] if fits else (),
+            shown if fits else (),
             cut if fits else (),
             not (fits and whole),
         )

@@ -33,6 +33,7 @@ _MAX_NAMES = 240  # characters of folded host names
 _MAX_SAME = 160  # likewise, of hosts that nobody needs to look at
 _ALL = "all of them with --format html or json"
 _WIDTH = 100  # columns of a file
+_UNBROKEN = "\ue000"  # a space at which no line is broken; in texts of others it is escaped
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _SYMBOLS = {Severity.ERROR: "✗", Severity.WARNING: "≠", Severity.NOTE: "·"}
@@ -55,7 +56,7 @@ def print_drift(report: DriftReport, console: Console) -> None:
     with console.capture() as captured:
         _Printer(report, console).print()
     for line in captured.get().splitlines():
-        encoded = line.rstrip().encode(console.encoding, "backslashreplace")
+        encoded = line.replace(_UNBROKEN, " ").rstrip().encode(console.encoding, "backslashreplace")
         console.file.write(encoded.decode(console.encoding) + "\n")
 
 
@@ -139,7 +140,7 @@ class _Printer:
         else:
             where = f"[{shared.first.code}]"
         since = words.since(shared.findings, self._report)
-        return "".join(f"  {each}" for each in (where, since) if each)
+        return "".join(f"  {each}" for each in (where, since.replace(" ", _UNBROKEN)) if each)
 
     def _differences(self, cell: Cell) -> None:
         values, contents = part(cell.essential)
