@@ -83,7 +83,7 @@ QUERIES: dict[str, Callable[[History], object]] = {
         history.runs.results(_last(history), each.host) for each in history.runs.hosts(_last(history))
     ],
     "open findings": lambda history: history.findings.open(),
-    "findings of a run": lambda history: history.findings.of_run(_last(history)),
+    "findings of a run": lambda history: history.findings.of_run(history.runs.find(kind=Kind.DRIFT)[0].number),
     "findings of one host, ever": lambda history: history.findings.of_host(HOST),
     "one host's newest snapshot": lambda history: history.snapshots.latest([HOST]),
     "every host's newest snapshot": lambda history: history.snapshots.latest(),
@@ -127,8 +127,12 @@ class _Fleet:
             "condarc": {"/opt/miniconda3/.condarc": {"sha256": "0" * 64}},
             "environments": copy.deepcopy(shared),
             "gpus": {
-                str(index): {"uuid": f"GPU-{self.random.getrandbits(128):032x}", "model": "A100", "vbios": "92.00.45"}
-                for index in range(GPUS)
+                "driver": "550.54.15",
+                "count": GPUS,
+                "devices": {
+                    str(index): {"uuid": f"GPU-{self.random.getrandbits(128):032x}", "model": "A100", "vbios": "92.00"}
+                    for index in range(GPUS)
+                },
             },
         }
 

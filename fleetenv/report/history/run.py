@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -25,10 +24,9 @@ from fleetenv.report.tables import plain_table, print_parts
 from fleetenv.report.text import clipped, counted, visible, visible_line
 from fleetenv.severity import Severity
 
-T = TypeVar("T")
-
 _ROWS = 40  # findings, or differences of a task
 _VALUE = 300  # characters
+_NAMES = 120  # characters of folded host names
 _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _MORE = "--json has all of them"
 
@@ -122,21 +120,30 @@ def _lost(hosts: Sequence[HostRun]) -> Iterator[RenderableType]:
 
 
 def _findings(findings: Sequence[Finding], *, named: bool) -> Iterator[RenderableType]:
+    """Yield findings, the worst first; hosts that have the very same share one."""
     if not findings:
         return
+    shared: dict[tuple[object, ...], list[Finding]] = {}
+    for each in sorted(findings, key=lambda each: each.severity.rank):
+        shared.setdefault(words.nameless(each), []).append(each)
     yield Text(f"\n{counted(len(findings), 'finding')}", "bold")
-    for each in _first(findings):
-        title = Text(f"  {each.severity}", _SEVERITIES[each.severity])
-        title.append(f"  {visible_line(each.host)}" if named else "", "bold")
-        title.append(f"  {words.subject(each)}", "not bold")
-        title.append(" (simulated)" if each.simulated else "", "magenta")
-        seen = f"  since {each.first_seen:%Y-%m-%d}" if each.first_seen else ""
-        title.append(f"  [{each.code}]{seen}", "dim")
+    for alike in list(shared.values())[:_ROWS]:
+        first = alike[0]
+        title = Text(f"  {first.severity}", _SEVERITIES[first.severity])
+        hosts = words.hosts([each.host for each in alike], _NAMES)
+        if named:
+            title.append(f"  {hosts if len(alike) == 1 else counted(len(alike), 'host')}", "bold")
+        title.append(f"  {words.subject(first)}", "not bold")
+        title.append(" (simulated)" if first.simulated else "", "magenta")
+        seen = min((each.first_seen for each in alike if each.first_seen), default=None)
+        title.append(f"  [{first.code}]{f'  since {seen:%Y-%m-%d}' if seen else ''}", "dim")
         yield title
-        yield Padding(Text(words.text(each)), (0, 0, 0, 4))
-        if each.waiver is not None:
-            yield Padding(Text(f"waived: {words.waiver(each.waiver)}", "magenta"), (0, 0, 0, 4))
-    yield from _rest(findings)
+        if len(alike) > 1:
+            yield Padding(Text(hosts, "bold"), (0, 0, 0, 4))
+        yield Padding(Text(words.text(first)), (0, 0, 0, 4))
+        if first.waiver is not None:
+            yield Padding(Text(f"waived: {words.waiver(first.waiver)}", "magenta"), (0, 0, 0, 4))
+    yield from _rest(len(shared))
 
 
 def _result(result: TaskResult) -> Iterator[RenderableType]:
@@ -151,10 +158,10 @@ def _result(result: TaskResult) -> Iterator[RenderableType]:
         yield Padding(Text(visible(result.msg)), (0, 0, 0, 6))
     if result.differences:
         table = plain_table(("", "wanted", "found"))
-        for each in _first(result.differences):
+        for each in result.differences[:_ROWS]:
             table.add_row(visible_line(each.key), Text(_value(each.wanted), "green"), Text(_value(each.found), "red"))
         yield Padding(table, (0, 0, 0, 6))
-        yield from _rest(result.differences)
+        yield from _rest(len(result.differences))
 
 
 def _value(value: Plain) -> str:
@@ -173,10 +180,6 @@ def _value(value: Plain) -> str:
             return clipped(visible_line(str(value)), _VALUE) or '""'
 
 
-def _first(things: Sequence[T]) -> Sequence[T]:
-    return things[:_ROWS]
-
-
-def _rest(things: Sequence[object]) -> Iterator[RenderableType]:
-    if len(things) > _ROWS:
-        yield Text(f"  and {len(things) - _ROWS} more; {_MORE}", "dim")
+def _rest(number: int) -> Iterator[RenderableType]:
+    if number > _ROWS:
+        yield Text(f"  and {number - _ROWS} more; {_MORE}", "dim")
