@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -45,7 +45,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     driver: str | None = None  # the oldest driver with which it would run; None: it does, or none would help
     full_driver: str | None = None  # the oldest driver that supports all of its toolkit; None: the present one does
     compat: str | None = None  # the package that would do instead of a new driver
-    gpus: tuple[int, ...] = ()  # indexes of the GPUs that cannot, where others can
+    gpus: tuple[int, ...] = ()  # indexes of GPUs on which it cannot, or may not, run, where it can on others
 
 
 NOT_LOCKED = Fit(fitness=Fitness.NOT_LOCKED, text="its lock has no packages for this platform")
@@ -69,32 +69,12 @@ def fit(needs: Needs, host: GpuHost, fits: Fits) -> Fit:
         return Fit(fitness=Fitness.CPU_ONLY)
     if needs.rocm and not needs.reasons:
         return Fit(fitness=Fitness.NO_GPU, text=f"is made for AMD GPUs (ROCm {needs.rocm}), and these are NVIDIA's")
-    architectures = {gpu.index: architecture_of(gpu) for gpu in host.gpus}
-    old = {index: each for index, each in architectures.items() if each and _has_dropped(needs.cuda, each)}
-    if old:
-        names = ", ".join(sorted({each.name for each in old.values()}))
-        return Fit(
-            fitness=Fitness.OLD_GPU,
-            text=f"CUDA {needs.cuda} no longer supports {names}",
-            gpus=tuple(old) if len(old) < len(architectures) else (),
-        )
-    last = min((each.last_branch for each in architectures.values() if each and each.last_branch), default=None)
-    judged = _by_driver(needs, host, cuda, refused)
-    if last is not None and judged.driver is not None and parse_version(judged.driver)[0] > last:
-        return Fit(fitness=Fitness.OLD_GPU, text=f"{judged.text}; {last} is the last branch for these GPUs")
-    if last is not None and judged.full_driver is not None and parse_version(judged.full_driver)[0] > last:
-        judged = msgspec.structs.replace(judged, full_driver=None)
-    newer = {index: each for index, each in architectures.items() if each and _is_older(needs.cuda, each.first_cuda)}
-    if newer and judged.fitness.runs:
-        names = ", ".join(sorted({f"{each.name} (CUDA {each.first_cuda})" for each in newer.values()}))
-        return msgspec.structs.replace(
-            judged,
-            fitness=Fitness.NEW_GPU,
-            text=f"CUDA {needs.cuda} is older than {names}: only packages that bring PTX run, "
-            "others say 'no kernel image is available'",
-            gpus=tuple(newer) if len(newer) < len(architectures) else (),
-        )
-    return judged
+    dropped = _where(host, lambda each: _has_dropped(needs.cuda, each))
+    if len(dropped) == len(host.gpus):
+        return Fit(fitness=Fitness.OLD_GPU, text=_no_longer(needs, dropped))
+    able = msgspec.structs.replace(host, gpus=tuple(gpu for gpu in host.gpus if gpu.index not in dropped))
+    judged = _with_new_gpus(needs, able, _with_last_branch(able, _by_driver(needs, able, cuda, refused)))
+    return _but(judged, _no_longer(needs, dropped), dropped) if dropped else judged
 
 
 def driver_for_all(fits: Iterable[Fit]) -> tuple[str | None, str | None]:
@@ -170,6 +150,50 @@ def _by_driver(needs: Needs, host: GpuHost, cuda: str, refused: list[str]) -> Fi
         )
     text = f"its driver supports CUDA {cuda}, and the environment has CUDA {needs.cuda}"
     return Fit(fitness=Fitness.NEEDS_DRIVER, text=text, driver=oldest, full_driver=entirely, compat=compat)
+
+
+def _with_last_branch(host: GpuHost, judged: Fit) -> Fit:
+    """Take back the advice to install drivers that no longer know these GPUs."""
+    known = [each.last_branch for each in map(architecture_of, host.gpus) if each and each.last_branch]
+    if not known:
+        return judged
+    last = min(known)
+    if judged.driver is not None and parse_version(judged.driver)[0] > last:
+        return Fit(fitness=Fitness.OLD_GPU, text=f"{judged.text}; {last} is the last branch for these GPUs")
+    if judged.full_driver is not None and parse_version(judged.full_driver)[0] > last:
+        return msgspec.structs.replace(judged, full_driver=None)
+    return judged
+
+
+def _with_new_gpus(needs: Needs, host: GpuHost, judged: Fit) -> Fit:
+    """Tell of GPUs that are newer than the toolkit."""
+    newer = _where(host, lambda each: _is_older(needs.cuda, each.first_cuda))
+    if not newer or not judged.fitness.runs:
+        return judged
+    names = ", ".join(sorted({f"{each.name} (CUDA {each.first_cuda})" for each in newer.values()}))
+    text = (
+        f"CUDA {needs.cuda} is older than {names}: only packages that bring PTX run there, "
+        "others say 'no kernel image is available'"
+    )
+    if len(newer) == len(host.gpus):
+        return msgspec.structs.replace(judged, fitness=Fitness.NEW_GPU, text=text)
+    return _but(judged, text, newer)
+
+
+def _but(judged: Fit, text: str, gpus: Iterable[int]) -> Fit:
+    """Add what keeps some of the GPUs out."""
+    texts = [judged.text] if judged.text else []
+    return msgspec.structs.replace(judged, text="; ".join([*texts, text]), gpus=(*judged.gpus, *gpus))
+
+
+def _no_longer(needs: Needs, dropped: Mapping[int, Architecture]) -> str:
+    return f"CUDA {needs.cuda} no longer supports {', '.join(sorted({each.name for each in dropped.values()}))}"
+
+
+def _where(host: GpuHost, matches: Callable[[Architecture], bool]) -> dict[int, Architecture]:
+    """Return the GPUs whose architecture is known and matches, by their indexes."""
+    known = {gpu.index: architecture_of(gpu) for gpu in host.gpus}
+    return {index: each for index, each in known.items() if each and matches(each)}
 
 
 def _upgrade(host: GpuHost, driver: str | None) -> str | None:

@@ -150,8 +150,12 @@ class _Host:
         raise Failure(f"the environment's Python does not work: {process.last_words}")
 
     def tried(self, device: str, held: Sequence[str]) -> list[Trial]:
-        """Try each framework; the driver alone where none is made for GPUs."""
-        trials = [self._trial(device, framework, self.size) for framework in held]
+        """Try each framework until the device hangs; the driver alone where none is made for GPUs."""
+        trials: list[Trial] = []
+        for framework in held:
+            trials.append(self._trial(device, framework, self.size))
+            if trials[-1].state == "hung":
+                break
         if all(trial.state == "cpu-build" for trial in trials):
             trials.append(self._trial(device, "driver", DRIVER_SIZE))
         return trials
@@ -164,9 +168,8 @@ class _Host:
         asked = json.dumps({"modules": self.program, "arguments": arguments}).encode("ascii")
         environment = {**self.environment, "CUDA_VISIBLE_DEVICES": device}
         process = _Process([self.python, *_ISOLATED, _LOADER], environment, asked, self.seconds)
-        if process.status is None or process.status == -signal.SIGALRM:
-            killed = "" if process.status else ", nor when it was killed"
-            return Trial(framework, "hung", f"it did not end within {self.seconds} s{killed}")
+        if process.late:
+            return Trial(framework, "hung", process.last_words)
         try:
             told = json.loads(process.output)
             return Trial(**{**told, "framework": framework})
@@ -178,8 +181,10 @@ class _Process:
     """A process that was run to its end, or given up. What it wrote is bounded."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], given: bytes, seconds: float) -> None:
-        self.status: int | None = None  # None: it did not end in time
+        self.late = False  # it did not end in time
         self.output = b""
+        self._seconds = seconds
+        self._status: int | None = None  # None: it did not even end when it was killed
         self._errors = b""
         process = subprocess.Popen(
             command, env=dict(environment), cwd="/", start_new_session=True,
@@ -196,23 +201,26 @@ class _Process:
         for thread in threads:
             thread.start()
         try:
-            self.status = process.wait(seconds)
+            self._status = process.wait(seconds)
         except subprocess.TimeoutExpired:
+            self.late = True
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):  # a process that waits for hardware cannot be killed
-                process.wait(GRACE)
-                self.status = -signal.SIGALRM
+                self._status = process.wait(GRACE)
         for thread in threads[1:]:
             thread.join(GRACE)
 
     @property
     def last_words(self) -> str:
-        """Return the last line that it wrote to standard error, else how it ended."""
+        """Return how it ended, with the last line that it wrote to standard error, in so many words."""
+        if self.late:
+            killed = ", nor when it was killed" if self._status is None else ""
+            return f"it did not end within {self._seconds:g} s{killed}"
         lines = [line.strip() for line in self._errors.decode("utf-8", "replace").splitlines() if line.strip()]
-        how = f"exit status {self.status}"
-        if self.status is not None and self.status < 0:
-            how = f"ended by {signal.Signals(-self.status).name}"
+        how = f"exit status {self._status}"
+        if self._status is not None and self._status < 0:
+            how = f"ended by signal {-self._status} ({signal.strsignal(-self._status)})"
         return f"{how}: {lines[-1]}"[:_LONGEST] if lines else how
 
     def _read_output(self, pipe: IO[bytes]) -> None:
@@ -231,7 +239,7 @@ def _write(pipe: IO[bytes], given: bytes) -> None:
 
 def _variables(root: Path) -> dict[str, str]:
     """Return the variables that activation would set: those of the spec, which `conda env config vars` shows."""
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
         said = json.loads((root / "conda-meta/state").read_text(encoding="utf-8"))["env_vars"]
         return {str(name): str(value) for name, value in said.items()}
     return {}

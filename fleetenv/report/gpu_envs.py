@@ -178,6 +178,9 @@ def _cell(answer: Answer, environment: str) -> Text:
         return Text("-")
     one = answer.fits[environment]
     word, style = _CELLS[one.fitness]
+    count = len(answer.gpus.gpus)
+    if one.gpus and one.fitness.runs:
+        return Text(f"{word} ({count - len(one.gpus)} of {count} GPUs)", "yellow")
     return Text(f">= {one.driver}" if one.fitness is Fitness.NEEDS_DRIVER and one.driver else word, style)
 
 

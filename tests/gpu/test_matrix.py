@@ -90,10 +90,18 @@ def test_a_driver_too_new_for_a_spec_is_no_advice_to_upgrade():
     assert "__cuda <12" in found.text
 
 
-def test_some_gpus_of_a_host_may_be_too_old():
-    found = fit(cuda("13.0"), host("580.65.06", A100, V100, A100), fits)
-    assert (found.fitness, found.gpus) == (OLD, (1,))
-    assert "Volta" in found.text
+def test_a_host_is_judged_by_those_of_its_gpus_that_can():
+    """A workstation has a small old card for its screen."""
+    found = fit(cuda("13.0"), host("580.65.06", A100, "Quadro P400", V100, A100), fits)
+    assert (found.fitness, found.gpus) == (R, (1, 2))
+    assert found.text == "CUDA 13.0 no longer supports Pascal, Volta"
+    assert fit(cuda("13.0"), host("580.65.06", V100, "Quadro P400"), fits).fitness is OLD
+    behind = fit(cuda("13.1"), host("535.104.05", A100, V100), fits)
+    assert (behind.fitness, behind.driver, behind.compat) == (DRIVER, "580.65.06", "cuda-compat-13-1")
+    ahead = fit(cuda("12.4"), host("575.51.03", A100, RTX5090), fits)
+    assert (ahead.fitness, ahead.gpus) == (R, (1,))
+    mixed = Suited("linux-64", host("575.51.03", A100, RTX5090), dict.fromkeys(ENVIRONMENTS, ahead), {})
+    assert "runs (1 of 2 GPUs)" in shown({"gpu01": mixed})
 
 
 def test_no_driver_is_asked_for_that_does_not_know_the_gpu():

@@ -60,7 +60,7 @@ def test_each_gpu_is_tried_alone_and_what_is_wrong_is_said(driver, tmp_path):
     assert {fault: (trial.state, trial.text.removeprefix("CudaError: ")) for fault, trial in found.items()} == {
         "healthy": ("ok", ""),
         "unknown": ("failed", "cuInit: CUDA_ERROR_UNKNOWN"),
-        "crash": ("failed", "ended by SIGABRT: simulated: the driver crashes"),
+        "crash": ("failed", "ended by signal 6 (Aborted): simulated: the driver crashes"),
         "noise": ("ok", ""),
         "invisible": ("failed", "the driver sees no GPU"),
         "full": ("busy", "cuMemAlloc_v2: CUDA_ERROR_OUT_OF_MEMORY"),
