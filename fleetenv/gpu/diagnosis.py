@@ -78,7 +78,7 @@ def _lost(host: GpuHost) -> _Words:
     lines = "'Xid 79'" if host.vendor is Vendor.NVIDIA else "'amdgpu'"
     return (
         "lost",
-        f"{which} has fallen off the bus: the driver has it, {_VENDORS[host.vendor].tool} does not show it",
+        f"{which} has fallen off the bus: the driver has it, {_VENDORS[host.vendor].tool} cannot reach it",
         f"look for {lines} in 'dmesg', drain and reboot the host; if it happens again, reseat or replace the GPU",
     )
 

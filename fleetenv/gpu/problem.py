@@ -46,7 +46,7 @@ DRIVER_CODES: Mapping[str, Code] = {
     "mismatch": Code(_E, "the loaded kernel module and the libraries differ: upgraded without a reboot"),
     "no-smi": Code(_E, "the driver runs, and there is no nvidia-smi (amd-smi)"),
     "no-library": Code(_E, "the driver runs, and libnvidia-ml.so is not there"),
-    "lost": Code(_E, "a GPU has fallen off the bus: the driver has it, nvidia-smi does not"),
+    "lost": Code(_E, "a GPU has fallen off the bus: the driver has it, nvidia-smi cannot reach it"),
     "no-devices": Code(_E, "the driver runs and finds no GPU"),
     "hung": Code(_E, "nvidia-smi does not answer: a GPU or its driver hangs"),
     "failed": Code(_E, "nvidia-smi fails in another way, or writes what cannot be read"),

@@ -17,9 +17,11 @@ from fleetenv.gpu.hardware import Gpu, MigDevice, Process
 from fleetenv.gpu.leftout import is_left_out
 from fleetenv.gpu.smi_health import read_fabric, read_link, read_memory, read_power, read_temperatures
 from fleetenv.gpu.smi_tables import BOARD, CLOCKS, FIRMWARE, MEMORY_USE, MODES, USAGE
+from fleetenv.gpu.values import LOST
 from fleetenv.gpu.xml import Element, parse_xml
 
 _RESTING = frozenset({"gpu_idle", "applications_clocks_setting", "display_clocks_setting", "sync_boost"})
+_ALIVE = (("fb_memory_usage", "total"), ("utilization", "gpu_util"), ("temperature", "gpu_temp"))
 _MAX_GPUS = 256  # a host has 16 at most
 _MAX_MIG_DEVICES = 64  # 7 a GPU
 _MAX_PROCESSES = 1000
@@ -96,6 +98,7 @@ def _gpu(index: int, gpu: Element) -> Gpu:
         clock_reasons=clock_reasons,
         slowdowns=tuple(name for name in clock_reasons if name not in _RESTING),
         slowdown_us=_slowdown_times(gpu),
+        lost=any(LOST in (gpu.text_at(*path) or "").lower() for path in _ALIVE),
         performance_state=values.text(gpu, "performance_state"),
         recovery_action=_recovery(gpu),
         fabric=values.text(gpu, "fabric", "state"),

@@ -136,9 +136,11 @@ class GpuHost(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """Bus ids of GPUs that the driver has taken, and its tool does not show."""
+        """Bus ids of GPUs that the driver has taken, and its tool does not show, or cannot reach."""
+        unreachable = [gpu.bus_id for gpu in self.gpus if gpu.lost]
         shown = {gpu.bus_id for gpu in self.gpus}
         if "" in shown:  # which is not told
-            return ()
+            return tuple(unreachable)
         ours = "amdgpu" if self.vendor is Vendor.AMD else "nvidia"
-        return tuple(slot.bus_id for slot in self.slots if slot.driver == ours and slot.bus_id not in shown)
+        missing = [slot.bus_id for slot in self.slots if slot.driver == ours and slot.bus_id not in shown]
+        return tuple(missing + unreachable)

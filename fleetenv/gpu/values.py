@@ -11,6 +11,9 @@ from fleetenv.gpu.xml import Element
 
 Path: TypeAlias = tuple[str, ...]
 
+LOST = "gpu is lost"
+"""What nvidia-smi writes in place of all values of a GPU that has fallen off the bus since the driver found it."""
+
 UNKNOWN = frozenset(
     {
         "n/a",
@@ -19,7 +22,8 @@ UNKNOWN = frozenset(
         "[not supported]",
         "unknown error",
         "[unknown error]",
-        "[gpu is lost]",
+        LOST,
+        f"[{LOST}]",
         "[insufficient permissions]",
         "requested functionality has been deprecated",
         "[requested functionality has been deprecated]",

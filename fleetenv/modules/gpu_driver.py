@@ -34,7 +34,7 @@ class GpuDriver(StateModule[DriverState], frozen=True, kw_only=True, forbid_unkn
         version: ">=535,<560"
         cuda: "12.4"
         flavour: open
-        health: {fail: warning, ignore: [remapping-pending], severity: {xid-63: note}}
+        health: {fail: warning, ignore: [remapping-pending], severity: {xid-94: note}}
     - gpu_driver: {version: "550", required: false}
       register: gpus
     ```

@@ -1,6 +1,6 @@
 import pytest
 
-from fleetenv.gpu.diagnosis import health_problems
+from fleetenv.gpu.diagnosis import driver_problem, health_problems
 from fleetenv.gpu.model import is_model
 from fleetenv.gpu.probe import parse_answer
 from fleetenv.remote import Completed
@@ -41,6 +41,16 @@ def test_heat_is_a_warning_and_names_its_gpu():
     (problem,) = health_problems(host)
     assert str(problem) == "GPU 0 is slowed down: too hot; check fans, air flow and dust"
     assert problem.gpu == 0
+
+
+def test_a_gpu_that_is_lost_since_is_told_though_it_is_listed():
+    lost = healthy(Card(), Card(bus="00000000:86:00.0", memory="GPU is lost")).replace(
+        b"<gpu_temp>39 C", b"<gpu_temp>GPU is lost"
+    )
+    problem = driver_problem(parse_answer(Completed(0, b"smi 0\n" + lost)))
+    assert problem is not None
+    assert problem.code == "lost"
+    assert "0000:86:00.0" in problem.text
 
 
 def test_mixed_models_are_a_warning():

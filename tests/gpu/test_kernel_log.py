@@ -56,8 +56,9 @@ def test_the_numbers_that_matter_are_known():
     assert xid(79).name == "ROBUST_CHANNEL_GPU_HAS_FALLEN_OFF_THE_BUS"
     assert xid(79).severity is Severity.ERROR
     assert xid(13).severity is Severity.NOTE  # programs make these
-    assert xid(63).severity is Severity.WARNING
+    assert xid(94).severity is Severity.WARNING
     assert xid(9999).severity is Severity.WARNING
+    assert xid(135).name == "ROBUST_CHANNEL_CE19_ERROR"
     assert all(each.name and each.meaning and each.advice for each in XIDS.values())
 
 
