@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .places import Place
 
 _NAMED = re.compile(r"cuda|nvidia|gpu|rocm|[-_+.]cu\d", re.IGNORECASE)
+_HEAD = 1 << 14  # bytes of a record in which its needs are: files, which make it long, come after them
 _LONGEST = 200  # characters of one text
 _MOST = 1000  # packages of one environment
 
@@ -72,10 +73,11 @@ def _environment(place: Place) -> Environment:
 def _conda(environment: Path) -> Iterator[CondaPackage]:
     for path in sorted((environment / "conda-meta").glob("*.json")):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            content = path.read_bytes()
-            if b"__cuda" not in content and not _NAMED.search(path.name):
-                continue  # records are long: most need not be parsed
-            record = json.loads(content)
+            with path.open("rb") as file:
+                if b"__cuda" not in file.read(_HEAD) and not _NAMED.search(path.name):
+                    continue
+                file.seek(0)
+                record = json.load(file)
             name, version, build = (str(record[key])[:_LONGEST] for key in ("name", "version", "build"))
             yield CondaPackage(name, version, build, _wants(record.get("depends")), _wants(record.get("constrains")))
 

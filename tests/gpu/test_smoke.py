@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from fleetenv.conda.inquiry import SMOKE, ask_smoke
+from fleetenv.conda.inquiry import GPU_PACKAGES, SMOKE, ask_smoke
 from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.gpu.devices import devices
 from fleetenv.gpu.hardware import MigDevice
@@ -297,13 +297,16 @@ def test_a_hostile_host_steers_no_terminal_and_fills_no_screen():
     assert smoke_json("x", {EVIL: evil}).isascii()
 
 
+@pytest.mark.parametrize("inquiry", [SMOKE, GPU_PACKAGES], ids=lambda inquiry: inquiry.subject)
 @settings(deadline=None)
-@given(st.binary(max_size=200) | st.recursive(
+@given(answer=st.binary(max_size=200) | st.recursive(
     st.none() | st.floats() | st.text(max_size=9),
     lambda each: st.lists(each, max_size=3)
-    | st.dictionaries(st.sampled_from(["generation", "frameworks", "tried", "device", "trials", "state"]), each),
+    | st.dictionaries(
+        st.sampled_from(["generation", "frameworks", "tried", "device", "trials", "environments", "conda", "pip"]), each
+    ),
     max_leaves=8,
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
-def test_any_answer_is_read_or_refused(answer):
+def test_any_answer_is_read_or_refused(inquiry, answer):
     with suppress(TaskFailed):
-        assert isinstance(SMOKE.read(Completed(0, answer)), Smoke)
+        assert isinstance(inquiry.read(Completed(0, answer)), inquiry.answer)
