@@ -25,6 +25,7 @@ _VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,5}", re.ASCII)
 _PER_MIB = {"B": 2**-20, "KB": 2**-10, "MB": 1.0, "GB": 1024.0, "MIB": 1.0, "GIB": 1024.0}
 _GENERATIONS = {2.5: 1, 5.0: 2, 8.0: 3, 16.0: 4, 32.0: 5, 64.0: 6}  # GT/s
 _THROTTLES = ("prochot", "ppt", "socket_thermal", "vr_thermal", "hbm_thermal")
+_USAGE = {"memory": ("usage", "umc_activity"), "fan": ("fan", "usage")}
 _CARD = re.compile(r"card(?P<index>[0-9]{1,3})", re.ASCII)
 _MAX_GPUS = 256
 _MAX_BLOCKS = 100
@@ -98,6 +99,8 @@ def _gpu(index: int, static: Plain, metric: Plain) -> Gpu:
         power_w=power.draw,
         power_limit_w=power.limit,
         power=power,
+        clocks=_numbers(metric, {"graphics": ("clock", "gfx_0", "clk"), "memory": ("clock", "mem_0", "clk")}),
+        usage={name: int(value) for name, value in _numbers(metric, _USAGE).items()},
         slowdowns=_slowdowns(metric),
         board=_board(asic),
         modes={
@@ -168,7 +171,10 @@ def _temperatures(limit: Plain, now: Plain) -> Temperatures:
 
 
 def _slowdowns(metric: Plain) -> tuple[str, ...]:
-    """What holds the clocks down: told one by one since MI300, before as one word."""
+    """What holds the clocks down: told one by one since MI300, before as one word.
+
+    `amd_throttled` and `amd_ppt` are no illness: a busy GPU that is at its power limit has them.
+    """
     reasons = [
         f"amd_{name}"
         for name in _THROTTLES
@@ -259,6 +265,11 @@ def _number(value: Plain) -> float | None:
     """Read `{"value": 16, "unit": "GT/s"}`, `16`, `"16"`, `"16 GT/s"`."""
     found = _NUMBER.match(_text(value) or "")
     return float(found[0]) if found else None
+
+
+def _numbers(value: Plain, table: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
+    found = {name: _number(_at(value, *path)) for name, path in table.items()}
+    return {name: number for name, number in found.items() if number is not None}
 
 
 def _integer(value: Plain) -> int | None:

@@ -147,5 +147,4 @@ _SLOWDOWNS = {
     "amd_socket_thermal": ("too hot", _AIR),
     "amd_hbm_thermal": ("memory too hot", _AIR),
     "amd_vr_thermal": ("voltage regulator too hot", _AIR),
-    "amd_throttled": ("by its hardware", "check cooling and power supply"),
 }

@@ -177,10 +177,10 @@ def _with_kernel_log(host: GpuHost, lines: _Lines) -> GpuHost:
     log, btime = lines.all("kernel"), lines.last("btime")
     if host.answer is Answer.ABSENT and btime is None:
         return host
-    if any(line.startswith("log denied") for line in log):
-        return replace(host, kernel_log=KernelLog.DENIED)
     if host.simulated and not any(SIMULATED_MARK.decode() in line for line in log):
         return host  # the log of the machine that the simulation runs on
+    if any(line.startswith("log denied") for line in log):
+        return replace(host, kernel_log=KernelLog.DENIED)
     boot = float(btime) if btime and btime.isascii() and btime.isdigit() and len(btime) < 12 else None
     return replace(host, kernel_log=KernelLog.READ, events=read_events(log, boot))
 

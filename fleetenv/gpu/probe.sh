@@ -73,12 +73,11 @@ fi
 
 if [ -e /proc/driver/nvidia/version ] || [ "$status" != absent ]; then
   while read -r key value _; do [ "$key" = btime ] && echo "btime $value" && break; done 2>/dev/null </proc/stat
-  # to a user who may not see the system's journal, journalctl shows none of it and succeeds
-  {
-    dmesg 2>/dev/null ||
-      $soon journalctl -k -b -q --no-pager -o short-unix 2>/dev/null | { read -r line && printf '%s\n' "$line" && cat; } ||
-      echo "log denied"
-  } | grep -e 'NVRM: Xid (' -e ': SXid (' -e '^log denied' -e '@mark@' | tail -n @events@ | head -c 100000 | sed 's/^/kernel /'
+  journal() { # to a user who may not see the system's journal, journalctl shows none of it and succeeds
+    case $out in *'@mark@'*) return 1 ;; esac
+    $soon journalctl -k -b -q --no-pager -o short-unix 2>/dev/null | { read -r line && printf '%s\n' "$line" && cat; }
+  }
+  { dmesg 2>/dev/null || journal || echo "log denied"; } | grep -e 'NVRM: Xid (' -e ': SXid (' -e '^log denied' -e '@mark@' | tail -n @events@ | head -c 100000 | sed 's/^/kernel /'
 fi
 
 if [ "$status" = absent ] && [ ! "$nvidia" ]; then

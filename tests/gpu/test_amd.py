@@ -46,7 +46,9 @@ STATIC = {
 }
 METRIC = {
     "gpu": 0,
-    "usage": {"gfx_activity": unit(73, "%")},
+    "usage": {"gfx_activity": unit(73, "%"), "umc_activity": unit(12, "%"), "vcn_activity": ["N/A"]},
+    "clock": {"gfx_0": {"clk": unit(2774, "MHz")}, "mem_0": {"clk": "N/A"}},
+    "fan": {"speed": 127, "usage": unit(49.8, "%")},
     "power": {"socket_power": unit(142, "W"), "throttle_status": "N/A"},
     "temperature": {"edge": "N/A", "hotspot": unit(61, "C"), "mem": unit(58, "C")},
     "pcie": {"width": 16, "speed": unit(32, "GT/s"), "replay_count": 3},
@@ -90,6 +92,7 @@ def test_amd_smi_is_read_in_all_its_wrappings(wrapped):
     assert (gpu.temperature_c, gpu.temperatures.memory, gpu.temperatures.slowdown) == (61.0, 58.0, 100.0)
     assert (gpu.power_w, gpu.power_limit_w, gpu.power.max) == (142.0, 750.0, 750.0)
     assert (gpu.link.generation, gpu.link.max_generation, gpu.link.width, gpu.link.replays) == (5, 5, 16, 3)
+    assert (gpu.clocks, gpu.usage) == ({"graphics": 2774.0}, {"memory": 12, "fan": 49})
     assert gpu.slowdowns == ()
 
 
@@ -137,6 +140,13 @@ def test_an_amd_gpu_may_be_ill():
     }
     codes = {problem.code for problem in health_problems(answer(metric=metric))}
     assert codes == {"ecc-uncorrected", "slowdown"}
+
+
+def test_an_amd_gpu_at_its_power_limit_is_well():
+    metric = {**METRIC, "power": {"socket_power": unit(300, "W"), "throttle_status": "THROTTLED"}}
+    host = answer(metric=metric)
+    assert host.gpus[0].slowdowns == ("amd_throttled",)
+    assert health_problems(host) == ()
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,14 @@ def test_a_kernel_log_that_may_not_be_read_is_told(host, tmp_path):
         assert seen.kernel_log is KernelLog.DENIED
 
 
+def test_the_log_of_the_machine_that_a_simulation_runs_on_is_not_its_own(host, tmp_path):
+    document = healthy(Card()).replace(b"<nvidia_smi_log>", b"<!-- fleetenv lab: simulated --><nvidia_smi_log>")
+    refuse = "#!/bin/sh\nexit 1\n"
+    for dmesg in (DMESG, refuse):
+        seen = host(nvidia_smi=answers(tmp_path, document), dmesg=dmesg, journalctl=DMESG)
+        assert (seen.kernel_log, seen.events) == (KernelLog.UNASKED, ())
+
+
 def test_the_journal_stands_in_for_dmesg(host, tmp_path):
     journal = "#!/bin/sh\necho '1700000000.5 gpu07 kernel: NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off'\n"
     refuse = "#!/bin/sh\nexit 1\n"
