@@ -80,6 +80,8 @@ def test_cached_byte_code_that_others_may_have_written_is_not_used(
     theirs.write_bytes(header)
     os.utime(theirs, (0, 0))
     match touched:
+        case "stranger" if os.geteuid() != 0:
+            pytest.skip("only root can give files to others")
         case "later":
             os.utime(theirs, (time.time() + 1,) * 2)
         case "stranger":
@@ -116,4 +118,4 @@ def test_a_module_that_does_not_compile_disturbs_nothing(
 def test_the_builder_keeps_its_own_byte_code(machine: Machine, project: Project) -> None:
     build(machine, project, "nlp_train", "fleet-tensor=2.0")
     (unpacked,) = (path for path in (machine.prefix / ".fleetenv").glob("builder-*") if path.is_dir())
-    assert list(unpacked.glob("yaml/__pycache__/*.pyc"))
+    assert list(unpacked.glob("fleetenv/onhost/__pycache__/*.pyc"))
