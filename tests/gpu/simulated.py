@@ -33,11 +33,17 @@ def simulated_prefix(prefix: Path, driver: Path, faults: Mapping[str, str], *nam
         names: The environments.
     """
     lines = "\n".join(f"{uuid} {fault}" for uuid, fault in faults.items())
-    settings = (f"LD_LIBRARY_PATH={driver}", f"SIMULATED_CUDA_FAULTS={lines}")
-    for root in (prefix, *(prefix / "envs" / name for name in names)):
+    python = sh("env", f"LD_LIBRARY_PATH={driver}", f"SIMULATED_CUDA_FAULTS={lines}", sys.executable)
+    return prefix_with(prefix, base=python, **dict.fromkeys(names, python))
+
+
+def prefix_with(prefix: Path, **pythons: str) -> Path:
+    """Make a Miniconda prefix of nothing but Pythons: for base and each environment the command that is one."""
+    for name, command in pythons.items():
+        root = prefix if name == "base" else prefix / "envs" / name
         (root / "bin").mkdir(parents=True)
         (root / "conda-meta").mkdir()
         python = root / "bin/python"
-        python.write_text(f'#!/bin/sh\nexec {sh("env", *settings, sys.executable)} "$@"\n')
+        python.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         python.chmod(0o755)
     return prefix

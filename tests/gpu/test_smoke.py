@@ -1,7 +1,8 @@
 """Trying GPUs out: the program that runs on a host, on a simulated driver, and on real frameworks where there are any.
 
-No real GPU was ever seen by these tests. The driver's side is simulated (libcuda.c); NVIDIA's own assembler checks the
-kernel where `ptxas` is on the PATH; frameworks run on the CPU, by the Python that FLEETENV_TEST_FRAMEWORKS names.
+The driver's side is simulated (libcuda.c), unless there is a real GPU, for the one test that is marked so. NVIDIA's own
+assembler checks the kernel where `ptxas` is on the PATH; frameworks run, on the CPU, by the Python that
+FLEETENV_TEST_FRAMEWORKS names.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from fleetenv.conda.inquiry import GPU_PACKAGES, SMOKE, ask_smoke
 from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.gpu.devices import devices
 from fleetenv.gpu.hardware import MigDevice
+from fleetenv.gpu.probe import gpu_probe
 from fleetenv.gpu.states import Answer, Gpu, GpuHost
 from fleetenv.onhost.cuda_driver import KERNEL
 from fleetenv.onhost.frameworks import FRAMEWORKS
@@ -35,7 +37,7 @@ from fleetenv.onhost.smoke import Smoke, Trial, Tried
 from fleetenv.remote import Completed, Run
 from fleetenv.report.gpu_smoke import Smoked, print_smoke, smoke_json
 
-from .simulated import simulated_driver, simulated_prefix
+from .simulated import prefix_with, simulated_driver, simulated_prefix
 
 FAULTS = ("healthy", "unknown", "crash", "noise", "invisible", "full", "memory", "wrong", "fault")
 UUIDS = {fault: f"GPU-{index}0000000" for index, fault in enumerate(FAULTS)}
@@ -104,12 +106,7 @@ def test_an_environment_without_python_is_tried_with_minicondas_and_its_own_vari
 
 @pytest.mark.skipif("FLEETENV_TEST_FRAMEWORKS" not in os.environ, reason="FLEETENV_TEST_FRAMEWORKS names no Python")
 def test_real_frameworks_multiply_on_the_cpu(tmp_path):
-    prefix = tmp_path / "conda"
-    for root, program in ((prefix, sys.executable), (prefix / "envs/real", os.environ["FLEETENV_TEST_FRAMEWORKS"])):
-        (root / "bin").mkdir(parents=True)
-        (root / "conda-meta").mkdir()
-        (root / "bin/python").write_text(f'#!/bin/sh\nexec {program} "$@"\n')
-        (root / "bin/python").chmod(0o755)
+    prefix = prefix_with(tmp_path / "conda", base=sys.executable, real=os.environ["FLEETENV_TEST_FRAMEWORKS"])
     step = ask_smoke(str(prefix), "real", ["GPU-1"], 120)
     asked = json.loads(step.stdin)
     asked["arguments"] |= {"kind": "cpu", "size": 256}
@@ -118,6 +115,21 @@ def test_real_frameworks_multiply_on_the_cpu(tmp_path):
     assert [(trial.framework, trial.state, trial.text) for trial in smoke.tried[0].trials] == [
         (name, "ok", "") for name in smoke.frameworks
     ]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(shutil.which("nvidia-smi") is None, reason="there is no NVIDIA GPU")
+def test_every_real_gpu_of_this_machine_multiplies(tmp_path):
+    prefix = prefix_with(tmp_path / "conda", base=os.environ.get("FLEETENV_TEST_FRAMEWORKS", sys.executable))
+    seen = gpu_probe()
+    listed = subprocess.run(["/bin/sh", "-c", seen.script], capture_output=True, check=True)
+    found = devices(seen.parse(Completed(0, listed.stdout)))
+    assert found
+    smoke = ask(ask_smoke(str(prefix), "base", [each.visible for each in found], 300))
+    print(smoke)
+    for each in smoke.tried:
+        assert [trial.state for trial in each.trials if trial.state != "cpu-build"]
+        assert {trial.state for trial in each.trials} <= {"ok", "cpu-build"}, each
 
 
 def test_all_frameworks_that_are_looked_for_can_be_tried():
