@@ -28,7 +28,7 @@ from fleetenv.web.render import Renderer, asked_of, page_json
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _FOREVER = "public, max-age=31536000, immutable"  # their address changes with their content
-_MAX_QUERY = 4096  # characters
+_MAX_QUERY = 4096  # bytes
 
 
 def make_app(archive: Archive, *, token: Token | None, local_only: bool, tls: bool) -> ASGIApp:
@@ -60,7 +60,7 @@ class Dashboard:
     def _endpoint(self, page: Page[Any]) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
             as_json = _wants_json(request)
-            if len(request.url.query) > _MAX_QUERY:
+            if len(request.scope["query_string"]) > _MAX_QUERY:
                 return self._error(request, HTTPStatus.REQUEST_URI_TOO_LONG, "the address is too long")
             try:
                 said = {name: value for name, value in request.query_params.items() if value}
@@ -114,7 +114,7 @@ class Dashboard:
     def _render(self, request: Request, template: str, **values: object) -> str:
         return self._renderer.html(
             template,
-            here=request.url.path,
+            here=request.scope["path"],
             navigation=NAVIGATION,
             may_leave=self._may_leave,
             file=str(self._archive.file),

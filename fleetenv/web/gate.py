@@ -76,7 +76,8 @@ class Gate:
 
     async def _answer(self, request: Request) -> Response | None:
         """Return what is to be said instead of the page, if anything."""
-        path, method = request.url.path, request.method
+        path: str = request.scope["path"]  # that routes are chosen by; `request.url` is made of the Host header, too
+        method = request.method
         if self._local_only and not is_local_name(request.headers.get("host", "")):
             return _plain(HTTPStatus.MISDIRECTED_REQUEST, "this address is not of this dashboard: use http://127.0.0.1")
         if method == "POST" and path in (_LOGIN, _LOGOUT) and self._token:
@@ -90,7 +91,8 @@ class Gate:
         if path.startswith(_STATIC) or self._may_look(request.headers):
             return None
         if "text/html" in request.headers.get("accept", "") and request.query_params.get("format") != "json":
-            wanted = quote(path) + (f"?{request.url.query}" if request.url.query else "")
+            parameters = request.scope["query_string"].decode("ascii", "replace")
+            wanted = quote(path) + (f"?{parameters}" if parameters else "")
             return RedirectResponse(f"{_LOGIN}?next={quote(wanted, safe='')}", HTTPStatus.SEE_OTHER)
         return _plain(
             HTTPStatus.UNAUTHORIZED,

@@ -155,3 +155,10 @@ def test_a_token_that_is_not_safe_is_refused(tmp_path, text):
     file.write_text(text)
     with pytest.raises(InputError, match="one word of 16 to 1024 ASCII"):
         read_token(file)
+
+
+@pytest.mark.parametrize("name", ["x/static/", "x/login?", "x/login#", "127.0.0.1/static/x"])
+def test_no_host_header_opens_what_the_address_does_not(guarded, name):
+    answer = guarded.ask("/findings", headers={"Host": name})
+    assert answer.status in (303, 400, 401, 421)
+    assert b"gpu0" not in answer.body
