@@ -164,11 +164,14 @@ class Runs:
         return self._visits(where, (host, limit, offset))
 
     def latest(self, *, looked: bool = False) -> list[HostRun]:
-        """Return how each host fared in the last run that went to it, by name; `looked`: that looked for findings."""
-        condition = "AND findings IS NOT NULL" if looked else ""
+        """Return how each host fared in the last run that went to it, by name.
+
+        `looked`: in the last that looked for findings, for all of them if there is one (as `Findings.open`).
+        """
+        which = "AND findings IS NOT NULL ORDER BY whole DESC, run DESC" if looked else "ORDER BY run DESC"
         return self._visits(
-            f"""WHERE (visit.host, visit.run) IN (SELECT id, (SELECT max(run) FROM visit
-            WHERE host = host_.id {condition}) FROM host AS host_) ORDER BY host.name""",
+            f"""WHERE (visit.host, visit.run) IN (SELECT id, (SELECT run FROM visit
+            WHERE host = host_.id {which} LIMIT 1) FROM host AS host_) ORDER BY host.name""",
             (),
         )
 

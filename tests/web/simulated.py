@@ -166,7 +166,7 @@ class Fleet:
         )
 
 
-def record(file: Path, fleet: Fleet, started: datetime, kind: Kind = Kind.DRIFT) -> int:
+def record(file: Path, fleet: Fleet, started: datetime, kind: Kind = Kind.DRIFT, tags: tuple[str, ...] = ()) -> int:
     """Write one run of the whole fleet, and return its number."""
     connection = open_database(file)
     errand = Errand(
@@ -174,6 +174,7 @@ def record(file: Path, fleet: Fleet, started: datetime, kind: Kind = Kind.DRIFT)
         playbook=Origin("playbooks/site.yml", "0123456789abcdef0123456789abcdef01234567", dirty=False),
         inventory=(Origin("inventories/lab"),),
         command=("fleetenv", str(kind), "playbooks/site.yml", "-i", "inventories/lab"),
+        tags=tags,
         user="ops",
         controller="controller",
         version="1",

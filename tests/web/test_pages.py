@@ -1,6 +1,7 @@
 """What the pages show of a history of simulated hosts, as a user sees it."""
 
 import re
+from datetime import datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import quote
@@ -8,9 +9,11 @@ from urllib.parse import quote
 import pytest
 
 from fleetenv.history.database import open_database
+from fleetenv.history.store import open_history
+from fleetenv.web.pages.matrix import MATRIX
 
 from .conftest import HOSTS, RUNS, start, stop
-from .simulated import HOSTILE
+from .simulated import HOSTILE, Fleet, record
 
 LAST_LOOK = RUNS - 1 if RUNS % 10 == 0 else RUNS
 PAGES = (
@@ -212,3 +215,16 @@ def test_a_history_without_any_run_has_pages_too(tmp_path):
         assert server.data(path) is not None
         assert "</html>" in server.page(path)
     stop(server)
+
+
+def test_a_look_at_some_tasks_only_hides_nothing_and_a_newer_run_says_when_a_host_was_seen(tmp_path):
+    file, fleet, now = tmp_path / "history.db", Fleet(9), datetime.now().astimezone()
+    record(file, fleet, now - timedelta(days=30))
+    fleet.snapshots["gpu009"]["gpus"]["driver"] = "550.54.15"  # a look at all would find it mended
+    fleet.hosts.remove("gpu001")
+    record(file, fleet, now, tags=("conda",))
+    with open_history(file) as history:
+        shown = {row.host: row for row in MATRIX.read(history, MATRIX.query()).rows}
+    assert shown["gpu009"].mark == "error"
+    assert (shown["gpu009"].run, shown["gpu001"].run) == (2, 1)
+    assert [host for host, row in shown.items() if row.is_stale] == ["gpu001"]
