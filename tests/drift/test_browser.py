@@ -164,6 +164,12 @@ def test_nothing_is_wider_than_the_window(show, width):
     assert page.run("document.documentElement.scrollWidth") <= width
 
 
+def test_a_wide_matrix_fits_the_paper(show):
+    page = show(large_fleet(5, 60), width=1000)
+    page.media(printed=True)
+    assert page.run("document.getElementById('matrix').offsetWidth") <= 1000
+
+
 def test_earlier_looks_are_plotted(show):
     page = show(every_kind(), earlier=earlier_looks(5))
     told = page.run("[...document.querySelectorAll('figure svg')].map(each => each.getAttribute('aria-label'))")

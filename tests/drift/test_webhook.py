@@ -229,8 +229,9 @@ def test_a_user_is_told_once_of_new_drift_and_the_url_is_kept_nowhere(
     (Path(fleet["gpu02"].variables["lab_root"]) / "motd").write_text("edited\n")
     done, (told,) = drift("--webhook", server.url)
     assert (done.status, [each["host"] for each in told["new_findings"]]) == (2, ["gpu02"])
-    assert drift("--webhook", server.url)[1] == []  # it is known
+    assert drift("--webhook", server.url, "-o", tmp_path / "page.html")[1] == []  # it is known
     (Path(fleet["gpu01"].variables["lab_root"]) / "motd").write_text("edited\n")
+    assert "<figure>" in (tmp_path / "page.html").read_text()  # what earlier looks found
     (tmp_path / "url").write_text(server.url)
     server.answers = [404]
     done, _ = drift(f"--webhook=@{tmp_path}/url", "--webhook-format", "slack")

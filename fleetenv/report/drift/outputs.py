@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +25,11 @@ class Outputs:
             InputError: a file has no folder, or several files are all to have one form.
         """
         for file in files:
-            if not file.resolve().parent.is_dir():
+            folder = file.resolve().parent
+            if not folder.is_dir():
                 raise InputError(f"there is no folder to write {file} into")
+            if not file.exists() and not os.access(folder, os.W_OK):
+                raise InputError(f"cannot write {file}: {folder} is not yours to write into")
         if form and len(files) > 1:
             raise InputError(
                 f"--format {form} is for one file, and -o names {len(files)}", hint="their endings can say the forms"
