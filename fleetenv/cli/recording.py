@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fleetenv import __version__
+from fleetenv.errors import InputError
 from fleetenv.history.errand import Errand, Kind, Origin
-from fleetenv.history.place import default_file
+from fleetenv.history.place import at_home, default_file
 from fleetenv.history.recorder import Recorder
 
 
@@ -24,20 +25,28 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
 def add_history_file(parser: argparse.ArgumentParser) -> None:
     """Add `--history`, which reads and writes share."""
     parser.add_argument(
-        "--history", type=Path, metavar="FILE",
+        "--history", metavar="FILE",
         help="the history's file (default: $FLEETENV_HISTORY, else ~/.local/state/fleetenv/history.db)",
     )  # fmt: skip
 
 
 def history_file(options: argparse.Namespace) -> Path:
-    """Return the history's file."""
-    chosen: Path | None = options.history
-    return chosen.expanduser() if chosen else default_file(os.environ)
+    """Return the history's file.
+
+    Raises:
+        InputError: there is no home to look for it in.
+    """
+    return at_home(options.history) if options.history else default_file(os.environ)
 
 
 def recorder(options: argparse.Namespace, kind: Kind) -> Recorder | None:
-    """Return what records a run of a playbook, or None with `--no-history`."""
+    """Return what records a run of a playbook, or None with `--no-history`, and where there is no home for it."""
     if options.no_history:
+        return None
+    try:
+        file = history_file(options)
+    except InputError as error:
+        _warn(f"this run is not in the history: {error}")
         return None
     errand = Errand(
         kind=kind,
@@ -52,7 +61,11 @@ def recorder(options: argparse.Namespace, kind: Kind) -> Recorder | None:
         controller=os.uname().nodename,
         version=__version__,
     )
-    return Recorder(history_file(options), errand, lambda text: print(f"fleetenv: warning: {text}", file=sys.stderr))
+    return Recorder(file, errand, _warn)
+
+
+def _warn(text: str) -> None:
+    print(f"fleetenv: warning: {text}", file=sys.stderr)
 
 
 def _only(options: argparse.Namespace) -> tuple[str, ...]:

@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from fleetenv.errors import InputError
+
 
 def default_file(environ: Mapping[str, str]) -> Path:
-    """Return `$FLEETENV_HISTORY`, else `history.db` in fleetenv's folder of `$XDG_STATE_HOME` (`~/.local/state`)."""
+    """Return `$FLEETENV_HISTORY`, else `history.db` in fleetenv's folder of `$XDG_STATE_HOME` (`~/.local/state`).
+
+    Raises:
+        InputError: there is no home to put it in.
+    """
     if named := environ.get("FLEETENV_HISTORY"):
-        return Path(named).expanduser()
+        return at_home(named)
     state = environ.get("XDG_STATE_HOME", "")
     # a relative path is to be ignored: XDG Base Directory Specification 0.8
-    folder = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    folder = Path(state) if state.startswith("/") else at_home("~/.local/state")
     return folder / "fleetenv" / "history.db"
+
+
+def at_home(path: str) -> Path:
+    """Return a path with its `~` resolved.
+
+    Raises:
+        InputError: there is no such home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"there is no home for {path}", hint="--history FILE says where the history is") from error

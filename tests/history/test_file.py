@@ -20,7 +20,7 @@ from fleetenv.history.schema import MIGRATIONS, VERSION
 from fleetenv.history.store import open_history
 from tests.history.books import BEGUN, Book
 
-WRITERS, RUNS = 2, 25
+WRITERS, RUNS = 2, 15
 
 
 def test_only_its_owner_reads_it(tmp_path):
@@ -37,6 +37,8 @@ def test_it_lies_where_the_user_says_else_where_programs_keep_state(monkeypatch,
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_file({"FLEETENV_HISTORY": "~/h.db", "XDG_STATE_HOME": "/var"}) == tmp_path / "h.db"
     assert str(default_file({"XDG_STATE_HOME": "/var/state"})) == "/var/state/fleetenv/history.db"
+    with pytest.raises(InputError, match=r"there is no home for ~nobody-here/h\.db"):
+        default_file({"FLEETENV_HISTORY": "~nobody-here/h.db"})
     assert default_file({"XDG_STATE_HOME": "relative"}) == tmp_path / ".local/state/fleetenv/history.db"
 
 

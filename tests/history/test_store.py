@@ -11,7 +11,7 @@ from fleetenv.history.model import Kind
 from fleetenv.history.parts import put_snapshot
 from fleetenv.history.snapshots import Snapshots
 from fleetenv.severity import Severity
-from tests.history.books import BEGUN
+from tests.history.books import BEGUN, Book
 
 
 def nlp(numpy="1.26.4", driver="550.54"):
@@ -157,3 +157,19 @@ def test_open_findings_are_of_the_last_look_at_everything(book):
     book.day(3, {"gpu01": None}, kind=Kind.APPLY)
     assert [(each.run, each.finding.identity) for each in book.history.findings.open()] == [(2, new), (3, pip)]
     assert book.history.findings.open(["gpu02"], playbook="other.yml") == []
+
+
+@given(values=st.lists(st.sampled_from(["a", "b", None]), min_size=2, max_size=7), data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_every_change_is_dated_by_where_its_last_value_began(tmp_path_factory, values, data):
+    since = data.draw(st.integers(1, len(values) - 1))
+    book = Book(tmp_path_factory.mktemp("dated") / "history.db")
+    for day, value in enumerate(values):
+        book.day(day, {"gpu01": {"facts": {"steady": 1} | ({} if value is None else {"driver": value})}})
+    (host,) = book.history.changes.since(since)
+    points = book.history.series.value("gpu01", ("facts", "driver"))
+    book.connection.close()
+    began = max(day for day in range(len(values)) if day == 0 or values[day] != values[day - 1])
+    expected = [(values[since - 1], values[-1], began + 1)] if values[since - 1] != values[-1] else []
+    assert [(each.change.before, each.change.after, each.run) for each in host.changes] == expected
+    assert (points[-1].run, points[-1].value) == (began + 1, values[-1])
