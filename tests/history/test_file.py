@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import random
 import signal
 import sqlite3
 import stat
@@ -149,6 +150,19 @@ def test_a_killed_run_is_one_that_died_and_the_file_is_whole(tmp_path, when):
         assert (died.finished, died.exit_status, history.runs.hosts(died.number)) == (None, None, [])
         assert history.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert list(history.snapshots.latest()) == ["gpu01"]
+
+
+def test_a_full_disk_loses_only_the_run_that_found_it_full(book):
+    book.day(0, {"gpu01": {"facts": {"a": 1}}})
+    (pages,) = book.connection.execute("PRAGMA page_count").fetchone()
+    book.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    noise = {f"gpu{n}": {"facts": {"noise": random.Random(n).randbytes(3000).hex()}} for n in range(20)}
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        book.day(1, noise)
+    assert [run.state for run in book.history.runs.find()] == [RunState.RUNNING, RunState.FINISHED]
+    book.connection.execute("PRAGMA max_page_count = 1000000")
+    book.day(2, noise)
+    assert len(book.history.snapshots.latest()) == 1 + len(noise)
 
 
 def test_a_run_that_is_at_work_says_so(book):
