@@ -24,7 +24,7 @@ import sys
 
 from fleetenv.cli.inquiring import DEFAULT_PREFIX, ask_each, environment_name
 from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting, read_settings, seconds
-from fleetenv.errors import HostError, TaskFailed
+from fleetenv.errors import HostError, InputError, TaskFailed
 from fleetenv.gpu.probe import DCGM_SECONDS, PROBE_SECONDS, gpu_probe, thorough_probe
 from fleetenv.gpu.states import GpuHost
 from fleetenv.remote import Probe, Run
@@ -70,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask all hosts, and print what they answered."""
+    if (options.details or options.dcgm) and (options.envs is not None or options.installed or options.smoke):
+        raise InputError("--details and --dcgm do not go with --envs, --installed or --smoke", hint="ask one by one")
     if options.envs is not None or options.installed:
         from fleetenv.cli.gpu_envs import run as run_envs
 

@@ -57,6 +57,8 @@ def test_bad_input_is_said_before_any_host_is_asked(fleet, fleetenv_cli):
     assert (done.status, "is not the name of an environment" in done.stderr) == (1, True)
     both = fleetenv_cli("gpu", "--smoke", "x", "--envs", "-i", fleet[0].inventory)
     assert (both.status, "not allowed with" in both.stderr) == (1, True)
+    also = fleetenv_cli("gpu", "--smoke", "x", "--dcgm", "-i", fleet[0].inventory)
+    assert (also.status, "--dcgm do not go with" in also.stderr) == (1, True)
 
 
 def test_a_host_without_the_environment_says_so(fleet, fleetenv_cli):
