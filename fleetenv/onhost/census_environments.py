@@ -32,7 +32,7 @@ class Environment:
     prefix: str
     name: str
     generation: str = ""  # fleetenv's; empty: not one of fleetenv's
-    generations: list[str] = field(default_factory=list)  # all that are there, oldest first
+    generations: list[str] = field(default_factory=list)  # all that can be switched to, oldest first
     dangling: str = ""  # a link to this, which is not there
     owner: str = ""  # of its folder
     frozen: bool = False
@@ -76,7 +76,7 @@ def look(place: Place, prefix: Path | None, *, close: bool, deep: bool) -> Envir
         prefix=at,
         name=place.name,
         generation=current.name if current else "",
-        generations=[path.name for _, path in generations.numbered()] if generations else [],
+        generations=[path.name for path in generations.whole()] if generations else [],
         owner=user_name(place.path.stat().st_uid),
         frozen=(place.path / "conda-meta" / "frozen").is_file(),
         packages={each.name: (each.version, each.build, each.url) for each in conda[:_MOST_PACKAGES] if each.version},

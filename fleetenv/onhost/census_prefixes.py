@@ -124,7 +124,11 @@ def _leftovers(prefix: Path) -> dict[str, str]:
     folder = prefix / "envs" / ".fleetenv"
     if holder_of(folder) is not None:
         return {}
-    left = {str(path): "unfinished" for each in every(prefix) for path in each.unfinished()}
+    left = {
+        str(path): "unfinished: left by a build that was cut off"
+        for each in every(prefix)
+        for path in each.unfinished()
+    }
     holder = read(folder / "lock.held")
     if holder is not None:
         left[str(folder / "lock.held")] = f"a lock that nobody holds any more ({holder})"

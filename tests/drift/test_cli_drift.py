@@ -160,3 +160,51 @@ def test_bad_input_is_told_before_any_host_is_asked(drift, tmp_path):
     done = drift()
     assert done.status == 1
     assert "gpu_driver" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        (
+            "drift_ignore: [{code: drfit, reason: x, until: 2099-01-01}]",
+            "more.yml:2:45: there is no finding with the c",
+        ),
+        ("drift_homes: none", "more.yml:2:36: drift_homes is 'none'; it must be 'all' or 'own'"),
+    ],
+)
+def test_what_variables_say_of_drift_is_checked_before_any_host_is_asked(fleetenv_cli, tmp_path, variables, told):
+    (tmp_path / "site.yml").write_text(PLAYBOOK)
+    (tmp_path / "more.yml").write_text(f"all:\n  vars: {{lab_root: /, {variables}}}\n  hosts: {{gone: {{}}}}\n")
+    done = fleetenv_cli("drift", "site.yml", "-i", "more.yml", cwd=tmp_path)
+    assert (done.status, done.stdout) == (1, "")
+    assert told in done.stderr
+
+
+def test_since_needs_a_history(fleetenv_cli, tmp_path):
+    done = fleetenv_cli("drift", "site.yml", "-i", "gone,", "--since", "last", "--no-history", cwd=tmp_path)
+    assert (done.status, "--no-history does without it" in done.stderr) == (1, True)
+
+
+def test_hosts_are_compared_with_what_the_user_chooses(drift, fleet, root, tmp_path):
+    assert drift().status == 0
+    for host in ("gpu02", "gpu03"):
+        (root(host) / "motd").write_text("welcome\n")
+    fleet["gpu04"].set_gpus(replace(A100, driver="560.35.03", cuda="12.6", remap_pending=True))
+    waiver = "{code: drift, subject: Greet, host: gpu03, reason: a test, until: 2099-12-31}"
+    play = PLAYBOOK.replace("  tasks:\n", f"  vars: {{drift_ignore: [{waiver}]}}\n  tasks:\n")
+    (tmp_path / "site.yml").write_text(play)
+
+    done = drift("--since", "last", "--format", "json")
+    document = json.loads(done.stdout)
+    found = {(each["host"], each["code"], each["subject"]): each for each in document["findings"]}
+    assert found["gpu02", "drift", "Greet"]["waiver"] is None
+    assert found["gpu03", "drift", "Greet"]["waiver"] == {"reason": "a test", "until": "2099-12-31"}
+    assert found["gpu04", "outlier", "gpus: driver"]["severity"] == "note"
+    assert found["gpu04", "gpu-remapping-pending", "GPU 7"]["simulated"]
+    assert found["gpu02", "changed", "tasks: Greet: content"]["first_seen"]
+    assert (done.status, document["summary"]["waived"]) == (2, 1)
+    assert not [each for each in found if each[0] == "gpu01"]
+
+    fewer = drift("--since", "2", "--only", "fleet,time", "--format", "json")
+    assert {each["code"] for each in json.loads(fewer.stdout)["findings"]} == {"outlier", "changed"}
+    assert fewer.status == 0  # neither forbids anything

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,17 @@ def test_every_kind_of_damage_is_its_own():
 def test_secrets_of_the_playbook_are_nowhere_in_the_report(damaged):
     assert "s3cret" not in json.dumps(damaged[1])
     assert "stolen" not in json.dumps(damaged[1])
+
+
+def test_a_change_whose_time_was_set_back_is_seen_by_who_reads_every_file(site, damaged):
+    (file,) = Path(site.places("gpu01")["prefix"]).glob("envs/ana_paper/lib/python3*/abc.py")
+    times = file.stat()
+    file.write_bytes(file.read_bytes().replace(b"A", b"B", 1))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    _, document = site.drift("-l", "gpu01", "--only", "care", "--deep")
+    (changed,) = (each for each in document["findings"] if each["subject"] == "ana_paper" and "changed" in each["code"])
+    assert "/abc.py (python 3." in changed["text"]
+    assert ("gpu01", "files-changed", "ana_paper") not in identities(damaged[1])
 
 
 def test_what_changed_since_the_last_look_is_told_with_its_date(damaged):
