@@ -32,7 +32,7 @@ def value_text(value: Leaf) -> str:
                 ", ".join(f"{visible_line(str(key))}: {value_text(value[key])}" for key in value), _MAX_VALUE
             )
         case _:
-            return clipped(visible_line(str(value)), _MAX_VALUE) or '""'
+            return clipped(visible_line(clipped(str(value), _MAX_VALUE)), _MAX_VALUE) or '""'
 
 
 def unified_diff(difference: Difference) -> list[str] | None:

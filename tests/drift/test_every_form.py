@@ -17,7 +17,7 @@ from fleetenv.errors import InputError
 from fleetenv.report.drift.forms import Form, form_of, rendered
 from fleetenv.report.drift.outputs import Outputs
 
-from .fleets import HOSTILE, four_hosts, hostile
+from .fleets import DRIVER, ENV, HOSTILE, PACKAGES, EnvState, failed, four_hosts, hostile, observed, run
 from .looks import every_kind, hostile_findings
 
 HUGE = "x\x1b[2J<b>\u202e" * 100_000
@@ -70,6 +70,14 @@ def test_what_a_hostile_host_wrote_harms_nobody(form, report):
 @pytest.mark.parametrize("form", list(Form))
 def test_a_host_that_writes_megabytes_makes_no_large_report(form):
     assert len(rendered(hostile_findings([HUGE]), form)) < 1_000_000
+
+
+@pytest.mark.parametrize("form", [form for form in Form if form is not Form.JSON])
+def test_names_and_values_of_megabytes_make_no_large_report(form):
+    found = EnvState(packages={f"{number}{HUGE}": HUGE for number in range(3)})
+    events = [observed(host, ENV, EnvState(packages=PACKAGES), found, HUGE) for host in ("gpu01", "gpu02")]
+    report = drift_report(run(["gpu01", "gpu02", "gpu03"], *events, failed("gpu03", DRIVER, HUGE)))
+    assert len(rendered(report, form)) < 1_000_000
 
 
 def test_a_fleet_in_flames_still_fits_a_screenful_or_two_and_an_issue():

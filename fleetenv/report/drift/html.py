@@ -19,7 +19,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from fleetenv.drift.finding import Against
-from fleetenv.drift.report import DriftReport, Item, Uneven, Verdict
+from fleetenv.drift.report import DriftReport, Uneven, Verdict
 from fleetenv.history.model import Kind, RunPoint, Tally
 from fleetenv.remote import sh
 from fleetenv.report.difference import ContentDiff, part, value_text
@@ -107,7 +107,14 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        line=visible_line, value=value_text, fold=fold_hosts, title=_title, counted=counted, brief=_brief, quoted=sh
+        line=visible_line,
+        value=value_text,
+        fold=fold_hosts,
+        title=words.title,
+        name=words.name,
+        counted=counted,
+        brief=_brief,
+        quoted=sh,
     )
     return environment.get_template("page")
 
@@ -184,10 +191,6 @@ def _brief(told: Sequence[_Told], findings: Sequence[int]) -> str:
     """Return what is wrong with a host in one line, for the end of its row."""
     firsts = [told[number].shared.first for number in findings[:4] if number < len(told)]
     return clipped("; ".join(f"{words.subject(each)}: {words.line(each, _MAX_BRIEF)}" for each in firsts), _MAX_BRIEF)
-
-
-def _title(item: Item) -> str:
-    return visible_line(f"{item.task.role} : {item.title}" if item.task.role else item.title)
 
 
 def _file(name: str) -> str:

@@ -17,6 +17,7 @@ from fleetenv.report.text import clipped, visible_line
 # what XML 1.0 cannot hold at all; escapes from `visible` are printable, so this is for names of the user's
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_ATTRIBUTE = 1000  # characters
+_MAX_DIFFERENCES = 200
 _MAX_DIFF_LINES = 200
 
 
@@ -73,9 +74,10 @@ def _cases(report: DriftReport, host: HostReport, findings: Sequence[Finding]) -
     of_items = {each.item: each for each in findings if each.against is Against.PLAYBOOK}
     for number in sorted(host.cells):
         item, cell = report.items[number], host.cells[number]
-        name = f"{item.task.role} : {item.title}" if item.task.role else item.title
         place = item.task.location
-        attributes = f"{_named(host.name, name)} file={_attribute(place.file)} line={_attribute(place.line)}"
+        attributes = (
+            f"{_named(host.name, words.title(item))} file={_attribute(place.file)} line={_attribute(place.line)}"
+        )
         finding = of_items.get(number)
         if finding is not None:
             yield _found(attributes, finding, cell)
@@ -105,10 +107,12 @@ def _found(attributes: str, finding: Finding, cell: Cell | None) -> _Case:
 def _body(finding: Finding, cell: Cell | None) -> Iterator[str]:
     yield f"{finding.severity}, {finding.code}: {words.text(finding)}" + (" (simulated)" if finding.simulated else "")
     values, contents = part(cell.essential) if cell is not None else ([], [])
-    for each in values:
-        yield f"{visible_line(each.key)}: wanted {value_text(each.wanted)}, found {value_text(each.found)}"
+    for each in values[:_MAX_DIFFERENCES]:
+        yield f"{words.name(each.key)}: wanted {value_text(each.wanted)}, found {value_text(each.found)}"
+    if len(values) > _MAX_DIFFERENCES:
+        yield f"and {len(values) - _MAX_DIFFERENCES} more"
     for content in contents:
-        yield f"{visible_line(content.key)}:"
+        yield f"{words.name(content.key)}:"
         yield from content.lines[:_MAX_DIFF_LINES]
     if finding.advice:
         yield f"mend: {words.advice(finding)}"

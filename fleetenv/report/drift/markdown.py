@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from fleetenv.drift.report import Cell, DriftReport, Item, Uneven, Verdict
+from fleetenv.drift.report import Cell, DriftReport, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.drift import words
 from fleetenv.report.drift.sections import Shared, Sharing, untold_notes
@@ -107,11 +107,11 @@ def _differences(cell: Cell) -> Iterator[str]:
         yield from ("| | wanted | found |", "| --- | --- | --- |")
         for each in values[:_MAX_DIFFERENCES]:
             wanted, found = _code(value_text(each.wanted)), _code(value_text(each.found))
-            yield f"| {_code(visible_line(each.key))} | {wanted} | {found} |"
+            yield f"| {_code(words.name(each.key))} | {wanted} | {found} |"
         if len(values) > _MAX_DIFFERENCES:
             yield f"| and {len(values) - _MAX_DIFFERENCES} more | | |"
     for content in contents:
-        yield from ("", f"{_escaped(content.key)}:", "", *_fenced(content.lines))
+        yield from ("", f"{_escaped(words.name(content.key))}:", "", *_fenced(content.lines))
 
 
 def _notes(notes: Sequence[Shared], most: int) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _notes(notes: Sequence[Shared], most: int) -> Iterator[str]:
 
 def _uneven(uneven: Uneven) -> Iterator[str]:
     simulated = " (simulated)" if uneven.simulated else ""
-    yield f"{_title(uneven.item)}{simulated}: {_code(visible_line(uneven.key))}"
+    yield f"{_escaped(words.title(uneven.item))}{simulated}: {_code(words.name(uneven.key))}"
     yield ""
     for value, hosts in uneven.values[:_MAX_DIFFERENCES]:
         yield f"- {_code(value_text(value))} on {len(hosts)}: {_escaped(words.hosts(hosts, _MAX_NAMES))}"
@@ -141,10 +141,6 @@ def _uneven(uneven: Uneven) -> Iterator[str]:
 def _folded(title: str, lines: Sequence[str]) -> Iterator[str]:
     """Yield a section that GitHub and GitLab show closed: its title is HTML, what follows the blank line Markdown."""
     yield from ("", f"<details><summary>{escape(visible_line(title))}</summary>", "", *lines, "", "</details>")
-
-
-def _title(item: Item) -> str:
-    return _escaped(f"{item.task.role} : {item.title}" if item.task.role else item.title)
 
 
 def _escaped(text: str) -> str:

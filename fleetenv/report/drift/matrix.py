@@ -99,7 +99,7 @@ def kind(finding: Finding) -> str:
 def _tasks(report: DriftReport) -> list[Column]:
     return [
         Column(
-            f"{item.task.role} : {item.title}" if item.task.role else item.title,
+            words.title(item),
             f"{item.task.module}, {item.task.location}",
             item=item.number,
         )

@@ -147,7 +147,7 @@ class _Printer:
         table = _table("", "wanted", "found")
         for each in values[:_MAX_DIFFERENCES]:
             wanted, found = Text(value_text(each.wanted), "green"), Text(value_text(each.found), "red")
-            table.add_row(visible_line(each.key), wanted, found)
+            table.add_row(words.name(each.key), wanted, found)
         if values:
             self._say(table, 4)
         if len(values) > _MAX_DIFFERENCES:
@@ -159,8 +159,7 @@ class _Printer:
     def _uneven(self, uneven: Sequence[Uneven]) -> None:
         self._say(Text("Not the same everywhere", "bold"))
         for each in uneven[:_MAX_UNEVEN]:
-            role = f"{each.item.task.role} : " if each.item.task.role else ""
-            title = Text(visible_line(f"{role}{each.item.title}: {each.key}"))
+            title = Text(f"{words.title(each.item)}: {words.name(each.key)}")
             self._say(title.append(" (simulated)" if each.simulated else "", "magenta"), 2)
             table = _table("", "", "")
             table.show_header = False

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from fleetenv.drift.codes import CODES
 from fleetenv.drift.finding import Against, Finding, Waiver
-from fleetenv.drift.report import DriftReport
+from fleetenv.drift.report import DriftReport, Item
 from fleetenv.remote import sh
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.report.text import clipped, counted, visible, visible_line
@@ -41,9 +41,19 @@ def is_lost(finding: Finding) -> bool:
     return finding.against is Against.REACH and finding.severity is Severity.ERROR
 
 
+def name(text: str) -> str:
+    """Return a name that may be a host's (a package, an item of a loop) on one line, and no longer than names are."""
+    return clipped(visible_line(clipped(text, _MAX_SUBJECT)), _MAX_SUBJECT)
+
+
+def title(item: Item) -> str:
+    """Return a task's name, with its role's and its item."""
+    return name(f"{item.task.role} : {item.title}" if item.task.role else item.title)
+
+
 def subject(finding: Finding) -> str:
     """Return what it is about, on one line."""
-    return clipped(visible_line(clipped(finding.subject, _MAX_SUBJECT)), _MAX_SUBJECT)
+    return name(finding.subject)
 
 
 def text(finding: Finding) -> str:
