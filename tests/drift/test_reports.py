@@ -24,7 +24,7 @@ from fleetenv.report.hosts import fold_hosts
 from fleetenv.state import Content, Difference
 
 from .fleets import CONDARC, driver, four_hosts, healthy, hostile, many_hosts, run
-from .looks import large_fleet
+from .looks import every_kind, large_fleet, many_kinds
 
 FOUR = drift_report(four_hosts())
 MANY = drift_report(many_hosts(400))
@@ -58,6 +58,28 @@ def test_text_fits_80_columns_and_ends_no_line_in_blanks():
         for line in text(report).splitlines():
             assert len(line) <= 80 or line.startswith("    → ")  # a command is to be copied, whole
             assert line == line.rstrip()
+
+
+def test_text_tells_the_worst_first_since_when_and_what_does_not_count():
+    shown = text(every_kind())
+    assert re.findall(r"(?m)^\S (gpu\d\d)$", shown) == ["gpu04", "gpu03", "gpu01", "gpu02"]
+    assert re.findall(r"(?m)^  (\S) ", shown[: shown.index("\n≠ gpu01")]) == ["✗", "✗", "≠", "≠"]
+    assert (
+        "  ≠ nlp_train: numpy  [pip-over-conda]  since 2026-05-02 (19 days)\n"
+        "    pip put numpy 1.26.3 over conda's 1.26.4\n"
+        "    → fleetenv apply playbooks/site.yml -i inventories/lab -l gpu01 -t conda\n"
+    ) in shown
+    assert "Worth knowing\n  · gpu01, gpu02  facts: kernel: 5.15.0-105 became 5.15.0-107  [changed]  new\n" in shown
+    assert "~ waived: 1 finding on gpu02: RMA 4711 is under way (until 2026-06-30)\n" in shown
+    assert "8 findings, 2 notes" in shown.replace("\n", " ")
+
+
+def test_findings_in_ever_other_combinations_are_told_one_by_one():
+    shown = text(many_kinds(400))
+    assert len(shown.splitlines()) < 110
+    assert [shown.count(f"environment old_{kind}  ") for kind in range(7)] == [1] * 7
+    assert "fleetenv clean gpu005 --environments  (and so for 79 others)" in shown
+    assert "-l gpu040,gpu080,gpu120" in shown
 
 
 def test_four_hundred_hosts_fit_a_screen():

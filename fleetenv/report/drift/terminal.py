@@ -119,13 +119,15 @@ class _Printer:
 
     def _shared(self, shared: Shared) -> None:
         finding, style = shared.first, _STYLES[shared.first.severity]
-        if not words.is_lost(finding):
+        text = Text(clipped(words.text(finding), _MAX_TEXT), style)
+        if words.is_lost(finding):
+            self._say(text.append(self._since(shared), "dim"), 2)
+        else:
             title = Text(f"{self._symbol(_SYMBOLS[finding.severity])} ", style)
             title.append(words.subject(finding)).append(" (simulated)" if finding.simulated else "", "magenta")
             self._say(title.append(self._where(shared), "dim"), 2)
-        if not shared.is_told_by_values:
-            text = Text(clipped(words.text(finding), _MAX_TEXT), style)
-            self._say(text, 2 if words.is_lost(finding) else 4)
+            if not shared.is_told_by_values:
+                self._say(text, 4)
         if shared.cell is not None:
             self._differences(shared.cell)
         if finding.advice:
@@ -139,8 +141,11 @@ class _Printer:
             where = f"{visible_line(place.file)}:{place.line}"
         else:
             where = f"[{shared.first.code}]"
-        since = words.since(shared.findings, self._report)
-        return "".join(f"  {each}" for each in (where, since.replace(" ", _UNBROKEN)) if each)
+        return f"  {where}{self._since(shared)}"
+
+    def _since(self, shared: Shared) -> str:
+        since = words.since(shared.findings, self._report).replace(" ", _UNBROKEN)
+        return f"  {since}" if since else ""
 
     def _differences(self, cell: Cell) -> None:
         values, contents = part(cell.essential)
