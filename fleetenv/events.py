@@ -95,6 +95,9 @@ class TaskFinished(Struct, frozen=True):
     `diff` compares what was wanted with what was found first. `found` is that first state, for drift and history.
     Texts in `msg`, `diff`, `found` and `result` may come from the host: escape them wherever they are shown. A task
     with `no_log` comes with all of these empty. `places` is what the task speaks of, whatever came of it.
+
+    `acts`: in check mode, an action that would run now; what it would change nobody knows. `seal` is there where the
+    run was asked for it: equal seals mean the very same differences, or the very same command, hidden ones too.
     """
 
     host: str
@@ -107,6 +110,8 @@ class TaskFinished(Struct, frozen=True):
     result: Mapping[str, Value] = field(default_factory=dict)
     seconds: float = 0.0
     places: tuple[Place, ...] = ()
+    acts: bool = False
+    seal: str = ""
 
 
 class HostLost(Struct, frozen=True):

@@ -18,6 +18,7 @@ from fleetenv.errors import FleetenvError, InputError, nearest
 
 COMMANDS = {
     "apply": "bring hosts to the state that a playbook describes",
+    "plan": "say what apply would do, and write it down to be reviewed and then applied as it is",
     "drift": "report where hosts differ from a playbook, and from each other; change nothing",
     "history": "list past runs",
     "show": "show a past run: its hosts, or each task on one of them",

@@ -8,6 +8,8 @@ Examples:
   fleetenv apply playbooks/site.yml -i inventories/lab -K
   fleetenv apply playbooks/site.yml -i inventories/lab -l 'a100:!gpu07' -t envs --lock
 
+PLAYBOOK may be a plan that 'fleetenv plan -o' has written, without -i: it is applied as it was reviewed, or not at all.
+
 Exit status: 0 converged, 1 bad input (no host was touched), 2 a task failed, 4 a host was unreachable, 6 both.
 """
 
@@ -23,6 +25,7 @@ from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
 from fleetenv.cli.recording import add_history_arguments, recorder
 from fleetenv.engine import Fleet
 from fleetenv.engine.lookahead import linear
+from fleetenv.errors import InputError
 from fleetenv.events import Sink
 from fleetenv.history.errand import Kind
 from fleetenv.playbook.model import Task
@@ -30,8 +33,10 @@ from fleetenv.playbook.model import Task
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("playbook", type=Path, metavar="PLAYBOOK", help="what should be")
-    add_host_arguments(parser)
+    parser.add_argument(
+        "playbook", type=Path, metavar="PLAYBOOK", help="what should be; or a plan, see 'fleetenv plan'"
+    )
+    add_host_arguments(parser, required=False)
     add_play_arguments(parser)
     parser.add_argument("-C", "--check", action="store_true", help="change nothing, say what would be changed")
     parser.add_argument("-D", "--diff", action="store_true", help="show differences, line by line for files")
@@ -50,11 +55,30 @@ def run(options: argparse.Namespace) -> int:
     """Check, apply, and tell."""
     from fleetenv.report.recap import Recap
 
+    defaults, verify = None, _nothing
+    if _is_plan(options.playbook):
+        from fleetenv.cli.planned import reviewed
+
+        plan = reviewed(options)
+        if options.check:
+            print(f"{options.playbook} holds: nothing has changed since it was made")
+            return 0
+        options, defaults, verify = plan.options, plan.defaults, plan.verify
+    elif not options.inventory:
+        raise InputError("the following arguments are required: -i/--inventory")
     recap = Recap()
     record = recorder(options, Kind.CHECK if options.check else Kind.APPLY)
     sink = Relay([recap, *_reports(options), *([record] if record else [])])
     with connecting(options) as connect:
-        fleet = make_fleet(options, sink, connect, check_mode=options.check, diff=options.diff, relock=options.lock)
+        fleet = make_fleet(
+            options,
+            sink,
+            connect,
+            check_mode=options.check,
+            diff=options.diff,
+            relock=options.lock,
+            defaults=defaults,
+        )
         if options.list_hosts or options.list_tasks or options.syntax_check:
             fleet.choose()
         if options.list_hosts or options.list_tasks:
@@ -63,10 +87,23 @@ def run(options: argparse.Namespace) -> int:
         if options.syntax_check:
             print(f"{options.playbook}: no mistakes found")
             return 0
-        play(fleet, sink)
+        play(fleet, sink, verify)
     if record:
         record.finish(recap.exit_status)
     return recap.exit_status
+
+
+def _is_plan(file: Path) -> bool:
+    """Whether a file is a plan: one JSON object. A playbook is a list."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(1) == b"{"
+    except OSError:
+        return False
+
+
+def _nothing() -> None:
+    """Where there is no plan, everything has been checked."""
 
 
 def _reports(options: argparse.Namespace) -> list[Sink]:

@@ -21,10 +21,15 @@ FORKS = 64
 """Hosts that are worked on at once, unless the user says otherwise."""
 
 
-def add_host_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `-i`, `-l`, `-e`, `-f` and `--workers`: which hosts, with which variables, how many at once."""
+def add_host_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add `-i`, `-l`, `-e`, `-f` and `--workers`: which hosts, with which variables, how many at once.
+
+    Args:
+        parser: What they are added to.
+        required: Whether there is nothing to do without `-i`.
+    """
     parser.add_argument(
-        "-i", "--inventory", action="append", required=True, metavar="SOURCE",
+        "-i", "--inventory", action="append", required=required, default=None if required else [], metavar="SOURCE",
         help="a file, a folder, a program, or a list of hosts with a comma in it; may be given several times",
     )  # fmt: skip
     parser.add_argument("-l", "--limit", metavar="PATTERN", help="only these of the hosts")

@@ -13,7 +13,7 @@ from fleetenv.cli.options import read_defaults, read_extra_variables, read_inven
 from fleetenv.engine import Fleet, Options
 from fleetenv.engine.fleet import Inquire
 from fleetenv.events import Event, Sink
-from fleetenv.shell import Connect
+from fleetenv.shell import Connect, Defaults
 
 
 def add_play_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +55,8 @@ def make_fleet(
     diff: bool = False,
     relock: bool = False,
     inquire: Inquire | None = None,
+    seal: Callable[[bytes], str] | None = None,
+    defaults: Defaults | None = None,
 ) -> Fleet:
     """Read everything that the command line names; nothing is checked yet beyond that it can be read.
 
@@ -63,7 +65,7 @@ def make_fleet(
     """
     path: Path = options.playbook
     inventory = read_inventory(options, playbook_folder=path.parent)
-    defaults = read_defaults(options)
+    defaults = defaults or read_defaults(options)
     choices = Options(
         check_mode=check_mode,
         survey=survey,
@@ -76,6 +78,7 @@ def make_fleet(
         task_timeout=options.task_timeout,
         verbosity=options.verbose,
         relock=relock,
+        seal=seal,
     )
     return Fleet(path, inventory, choices, defaults, connect, sink, inquire)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -24,6 +24,7 @@ class Options(Struct, frozen=True):
     task_timeout: float | None = None
     verbosity: int = 0
     relock: bool = False  # solve specs whose lock is missing or stale, instead of refusing
+    seal: Callable[[bytes], str] | None = None  # makes seals of what each task comes to, for plans
     folder: Path = field(default_factory=Path.cwd)
 
     def magic_variables(self) -> dict[str, Value]:

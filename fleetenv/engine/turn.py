@@ -15,6 +15,7 @@ from fleetenv.engine.lookahead import Lookahead
 from fleetenv.engine.options import Options
 from fleetenv.engine.perform import Errand, Result, perform
 from fleetenv.engine.plan import Item, Planner
+from fleetenv.engine.substance import substance, would_act
 from fleetenv.errors import InputError
 from fleetenv.events import Event, Progress, Status, TaskFinished, TaskRef, TaskStarted
 from fleetenv.modules.base import StateModule
@@ -236,28 +237,22 @@ class Turns:
         places: tuple[Place, ...] = ()
         if item is not None and item.module is not None and not item.delegate_to:
             places = item.module.places()
+        event = TaskFinished(
+            self._planner.host,
+            self.current,
+            status,
+            item=item.label if item else None,
+            seconds=seconds,
+            places=places,
+            acts=item is not None and would_act(item, result),
+            seal=self._options.seal(substance(item, result)) if self._options.seal else "",
+        )
         if item is not None and item.meaning.no_log:
             label = None if item.label is None else HIDDEN
-            msg = HIDDEN if result.failed else ""
-            event = TaskFinished(
-                self._planner.host, self.current, status, msg=msg, item=label, seconds=seconds, places=places
-            )
-            self._emit(event)
+            self._emit(replace(event, msg=HIDDEN if result.failed else "", item=label))
             return
-        self._emit(
-            TaskFinished(
-                self._planner.host,
-                self.current,
-                status,
-                msg=result.msg,
-                diff=result.diff,
-                found=result.found,
-                item=item.label if item else None,
-                result=result.registered(),
-                seconds=seconds,
-                places=places,
-            )
-        )
+        told = result.registered()
+        self._emit(replace(event, msg=result.msg, diff=result.diff, found=result.found, result=told))
 
     def _name(self, task: Task, scope: Mapping[str, Value] | None) -> None:
         """Make this the current task."""

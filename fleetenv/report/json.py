@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fleetenv.errors import InputError
 from fleetenv.events import Event, HostLost, RunFinished, Sink, Status, TaskFinished, Warned
-from fleetenv.report.plain import plain_difference
+from fleetenv.report.plain import plain_differences
 from fleetenv.report.recap import Recap
 from fleetenv.source import Value
 
@@ -74,7 +74,7 @@ def _task(name: str, module: str, status: Status, msg: str) -> dict[str, Value]:
 
 def _entry(event: TaskFinished) -> dict[str, Value]:
     entry = _task(event.task.name, event.task.module, event.status, event.msg)
-    entry["diff"] = [plain_difference(each) for each in event.diff.differences] if event.diff else []
+    entry["diff"] = [*plain_differences(event)]
     entry["play"] = event.task.play
     entry["role"] = event.task.role
     entry["seconds"] = round(event.seconds, 3)

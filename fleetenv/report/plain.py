@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fleetenv.events import TaskFinished
 from fleetenv.report.difference import unified_diff
 from fleetenv.source import Value
 from fleetenv.state import Content, Difference, Leaf
+
+
+def plain_differences(event: TaskFinished) -> list[dict[str, Value]]:
+    """Return all that differs, each difference as [`plain_difference`][] has it."""
+    return [plain_difference(each) for each in event.diff.differences] if event.diff else []
 
 
 def plain_difference(difference: Difference) -> dict[str, Value]:
