@@ -31,7 +31,7 @@ def unevenness(item: Item, sightings: Mapping[str, Sighting]) -> Iterator[Uneven
     """
     if len(sightings) < 2:
         return
-    seen = {host: dict(_leaves(sighting.found)) for host, sighting in sightings.items()}
+    seen = {host: dict(_leaves(sighting)) for host, sighting in sightings.items()}
     wanted = [sighting.wanted for sighting in sightings.values()]
     simulated = any(getattr(sighting.found, "simulated", False) is True for sighting in sightings.values())
     for key in sorted({key for leaves in seen.values() for key in leaves}):
@@ -70,9 +70,13 @@ def unevenness_findings(uneven: Uneven) -> Iterator[Finding]:
             )
 
 
-def _leaves(state: State) -> Iterator[tuple[str, Leaf]]:
-    """Yield `key, value` of the fields that should be alike; keys of mappings are dotted, as in a difference."""
-    for name in sorted(state.alike):
+def _leaves(sighting: Sighting) -> Iterator[tuple[str, Leaf]]:
+    """Yield `key, value` of the fields that should be alike; keys of mappings are dotted, as in a difference.
+
+    Modules may share one answer of a host, so what is wanted says, too, which of its fields a task is about.
+    """
+    state = sighting.found
+    for name in sorted(state.alike if sighting.wanted is None else state.alike & sighting.wanted.alike):
         value: Any = getattr(state, name, UNSET)
         if isinstance(value, Mapping):
             yield from ((f"{name}.{key}", each) for key, each in value.items())

@@ -13,19 +13,19 @@ from fleetenv.gpu.probe import gpu_probe, thorough_probe
 from fleetenv.gpu.problem import code_of
 from fleetenv.gpu.version import parse_wish
 from fleetenv.modules.base import StateModule
-from fleetenv.modules.gpu_state import DriverState, driver_state
+from fleetenv.modules.gpu_state import GpuState, gpus_of, parse
 from fleetenv.modules.gpu_wishes import HealthRules, Wishes
-from fleetenv.remote import Completed, Probe, Step
+from fleetenv.remote import Probe, Step
 from fleetenv.source import Value
 from fleetenv.state import Diff
 
-__all__ = ["DriverState", "GpuDriver", "HealthRules", "driver_state"]
+__all__ = ["GpuDriver", "HealthRules"]
 
 _Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,5}$")]
 _QUOTED = ("min_version", "version", "cuda")
 
 
-class GpuDriver(StateModule[DriverState], frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GpuDriver(StateModule[GpuState], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Verify the driver and the GPUs of a host.
 
     ```yaml
@@ -92,16 +92,16 @@ class GpuDriver(StateModule[DriverState], frozen=True, kw_only=True, forbid_unkn
             if code_of(code) is None:
                 raise msgspec.ValidationError(f"health: '{code[:40]}' is no code of a problem; docs/gpu.md lists them")
 
-    def observe(self) -> Probe[DriverState | None]:
+    def observe(self) -> Probe[GpuState | None]:
         """Return the question about GPUs, the same for every task."""
-        return Probe((thorough_probe() if self.dcgm else gpu_probe()).script, _parse)
+        return Probe((thorough_probe() if self.dcgm else gpu_probe()).script, parse)
 
-    def desired(self, found: DriverState | None) -> DriverState:
+    def desired(self, found: GpuState | None) -> GpuState:
         """Return what the task asks for and `found` lacks."""
-        assert found is not None  # _parse never gives None
+        assert found is not None  # parse never gives None
         return self._wishes.unmet(found)
 
-    def converge(self, diff: Diff[DriverState]) -> Iterator[Step]:
+    def converge(self, diff: Diff[GpuState]) -> Iterator[Step]:
         """Say what is wrong: none of it can be mended by a playbook.
 
         Raises:
@@ -112,16 +112,17 @@ class GpuDriver(StateModule[DriverState], frozen=True, kw_only=True, forbid_unkn
         raise TaskFailed(("simulated GPUs: " if diff.found.simulated is True else "") + "; also, ".join(reasons))
         yield  # a generator, as its base says
 
-    def returns(self, found: DriverState | None) -> Mapping[str, Value]:
+    def returns(self, found: GpuState | None) -> Mapping[str, Value]:
         """Return what was seen, for `register`; `problems` are as this task's rules see them."""
         if found is None:
             return {}
-        shown = ("vendor", "condition", "driver", "cuda", "flavour", "count", "models", "health", "gpus", "simulated")
+        shown = ("vendor", "condition", "driver", "cuda", "flavour", "count", "models", "health", "simulated")
         seen = {name: getattr(found, name) for name in shown}
+        seen["gpus"] = gpus_of(found)
         seen["problems"] = (self.health or HealthRules()).judged(found)
         return msgspec.json.decode(msgspec.json.encode(seen), type=dict[str, Any])  # lists and dicts, as from any JSON
 
-    def facts(self, found: DriverState | None) -> Mapping[str, Value]:
+    def facts(self, found: GpuState | None) -> Mapping[str, Value]:
         """Return the facts about GPUs."""
         seen = self.returns(found)
         return {
@@ -145,7 +146,3 @@ class GpuDriver(StateModule[DriverState], frozen=True, kw_only=True, forbid_unkn
             required=self.required,
             health=self.health,
         )
-
-
-def _parse(completed: Completed) -> DriverState:
-    return driver_state(gpu_probe().parse(completed))

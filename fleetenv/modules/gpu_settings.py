@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from fleetenv.errors import TaskFailed
-from fleetenv.gpu.diagnosis import driver_problem
-from fleetenv.gpu.hardware import Gpu
 from fleetenv.gpu.probe import gpu_probe
-from fleetenv.gpu.settings import NO_INSTANCES, Setting, Settings, SettingsWish, UnmetWish, settings_of, waiting
+from fleetenv.gpu.settings import NO_INSTANCES, Setting, Settings, SettingsWish, UnmetWish, waiting
 from fleetenv.gpu.states import Vendor
 from fleetenv.modules.base import StateModule
-from fleetenv.remote import Completed, Probe, Run, Step, sh
+from fleetenv.modules.gpu_state import WORKING, GpuState, gpus_of, parse
+from fleetenv.remote import Probe, Run, Step, sh
 from fleetenv.source import Value
-from fleetenv.state import Diff, State
+from fleetenv.state import Diff
 
 _NO_GPU = frozenset({"no-gpu", "passed-through"})
+_AMD = "this host has AMD's GPUs, and gpu_settings sets NVIDIA's; use 'amd-smi set'"
 
 
-class SettingsState(State, frozen=True, kw_only=True):
-    """The settings of a host's GPUs, by index. What is wanted holds the chosen GPUs only."""
+class WantedSettings(GpuState, frozen=True, kw_only=True):
+    """What is wanted of a host's GPUs: `gpus` alone. Drivers are gpu_driver's affair, and compared by its tasks."""
 
-    gpus: Mapping[str, Settings] | UnsetType = UNSET
-    found: tuple[Gpu, ...] | UnsetType = UNSET
-    condition: str | UnsetType = UNSET
-    explanation: str | UnsetType = UNSET
-    simulated: bool | UnsetType = UNSET
+    alike: ClassVar[frozenset[str]] = frozenset()
 
 
 _Profile = Annotated[str, Meta(pattern=r"^[1-7]g\.[0-9]{1,3}gb(\+[a-z.]{1,12})?$")]
 
 
-class GpuSettings(StateModule[SettingsState], frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GpuSettings(StateModule[GpuState], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keep persistence mode, power limit, compute mode, ECC and MIG of NVIDIA GPUs.
 
     ```yaml
@@ -90,30 +86,32 @@ class GpuSettings(StateModule[SettingsState], frozen=True, kw_only=True, forbid_
             raise msgspec.ValidationError(f"one of {', '.join(asked)} is needed")
         return module
 
-    def observe(self) -> Probe[SettingsState | None]:
+    def observe(self) -> Probe[GpuState | None]:
         """Return the question about GPUs, the same as gpu_driver's."""
-        return Probe(gpu_probe().script, _parse)
+        return Probe(gpu_probe().script, parse)
 
-    def desired(self, found: SettingsState | None) -> SettingsState:
+    def desired(self, found: GpuState | None) -> WantedSettings:
         """Return the settings of the chosen GPUs as they shall be.
 
         Raises:
             TaskFailed: there are no such GPUs, or they do not take such settings.
         """
-        assert found is not None  # _parse never gives None
+        assert found is not None  # parse never gives None
         if not self.required and found.condition in _NO_GPU:
-            return SettingsState()
-        if found.condition is not UNSET:
+            return WantedSettings()
+        if found.condition != WORKING:
             raise _failed(found, str(found.explanation))
+        if found.vendor != Vendor.NVIDIA:
+            raise _failed(found, _AMD)
         have = found.gpus if isinstance(found.gpus, Mapping) else {}
         wish = self._wish
         try:
-            wanted = {str(gpu.index): wish.wanted(gpu) for gpu in wish.chosen(_gpus(found))}
+            wanted = {str(gpu.index): wish.wanted(gpu) for gpu in wish.chosen(gpus_of(found))}
         except UnmetWish as error:
             raise _failed(found, str(error)) from error
-        return SettingsState(gpus={index: {**settings, **wanted.get(index, {})} for index, settings in have.items()})
+        return WantedSettings(gpus={index: {**settings, **wanted.get(index, {})} for index, settings in have.items()})
 
-    def converge(self, diff: Diff[SettingsState]) -> Iterator[Step]:
+    def converge(self, diff: Diff[GpuState]) -> Iterator[Step]:
         """Yield one nvidia-smi for each setting and value, of all GPUs that need it."""
         assert diff.found is not None
         assert diff.wanted is not None
@@ -131,14 +129,14 @@ class GpuSettings(StateModule[SettingsState], frozen=True, kw_only=True, forbid_
         for gpus in _alike(wanted, have, "power_limit"):
             yield _set(gpus, "-pl", str(gpus.value))
 
-    def returns(self, found: SettingsState | None) -> Mapping[str, Value]:
+    def returns(self, found: GpuState | None) -> Mapping[str, Value]:
         """Return the settings by GPU, and which GPUs wait for a reset, for `register`."""
         if found is None:
             return {}
         settings = found.gpus if isinstance(found.gpus, Mapping) else {}
         return {
             "gpus": {index: dict(each) for index, each in settings.items()},
-            "reset_required": [gpu.index for gpu in _gpus(found) if waiting(gpu)],
+            "reset_required": [gpu.index for gpu in gpus_of(found) if waiting(gpu)],
             "simulated": found.simulated is True,
         }
 
@@ -224,23 +222,5 @@ def _number(switch: Setting) -> str:
     return "1" if switch == "on" else "0"
 
 
-def _gpus(state: SettingsState) -> Sequence[Gpu]:
-    return state.found if isinstance(state.found, tuple) else ()
-
-
-def _failed(found: SettingsState, text: str) -> TaskFailed:
+def _failed(found: GpuState, text: str) -> TaskFailed:
     return TaskFailed(("simulated GPUs: " if found.simulated is True else "") + text)
-
-
-def _parse(completed: Completed) -> SettingsState:
-    host = gpu_probe().parse(completed)
-    problem = driver_problem(host)
-    amd = "this host has AMD's GPUs, and gpu_settings sets NVIDIA's; use 'amd-smi set'"
-    failed = problem is not None or host.vendor is Vendor.AMD
-    return SettingsState(
-        gpus={str(gpu.index): settings_of(gpu) for gpu in host.gpus},
-        found=host.gpus,
-        condition=UNSET if not failed else problem.code if problem else "amd",
-        explanation=str(problem) if problem else amd if failed else UNSET,
-        simulated=host.simulated,
-    )

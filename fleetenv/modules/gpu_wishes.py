@@ -12,7 +12,7 @@ from fleetenv.gpu.compat import max_cuda, min_driver
 from fleetenv.gpu.model import is_model
 from fleetenv.gpu.problem import Problem
 from fleetenv.gpu.version import parse_version, parse_wish
-from fleetenv.modules.gpu_state import WORKING, DriverState, by_subject
+from fleetenv.modules.gpu_state import WORKING, GpuState, by_subject, gpus_of
 from fleetenv.severity import Severity
 from fleetenv.state import Diff
 
@@ -35,13 +35,13 @@ class HealthRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ignore: tuple[str, ...] = ()
     severity: Mapping[str, Severity] = {}
 
-    def judged(self, found: DriverState) -> tuple[Problem, ...]:
+    def judged(self, found: GpuState) -> tuple[Problem, ...]:
         """Return all problems that are not ignored, with the severities that these rules give them, the worst first."""
         problems = found.found_problems if isinstance(found.found_problems, tuple) else ()
         known = (replace(each, severity=self._severity(each)) for each in problems if not self._ignores(each.code))
         return tuple(sorted(known, key=lambda problem: problem.severity.rank))
 
-    def failing(self, found: DriverState) -> tuple[Problem, ...]:
+    def failing(self, found: GpuState) -> tuple[Problem, ...]:
         """Return those problems that fail the task."""
         if self.fail is Fail.NEVER:
             return ()
@@ -73,11 +73,11 @@ class Wishes(Struct, frozen=True, kw_only=True):
     required: bool
     health: HealthRules | None
 
-    def unmet(self, found: DriverState) -> DriverState:
+    def unmet(self, found: GpuState) -> GpuState:
         """Return what is asked for and not so."""
         if not self.required and found.condition in _NO_GPU:
-            return DriverState()
-        return DriverState(
+            return GpuState()
+        return GpuState(
             condition=UNSET if found.condition == WORKING else WORKING,
             driver=self._driver(found),
             cuda=self._cuda(found),
@@ -87,10 +87,10 @@ class Wishes(Struct, frozen=True, kw_only=True):
             problems=self._problems(found),
         )
 
-    def reasons(self, diff: Diff[DriverState]) -> list[str]:
+    def reasons(self, diff: Diff[GpuState]) -> list[str]:
         """Return a sentence for each thing that is not so: what is wrong, and what would mend it."""
         assert diff.found is not None
-        found, wanted = diff.found, diff.wanted or DriverState()
+        found, wanted = diff.found, diff.wanted or GpuState()
         works = found.condition == WORKING
         reasons = []
         if diff.touches("condition"):
@@ -109,7 +109,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
             reasons += _ailments((self.health or HealthRules()).failing(found))
         return reasons
 
-    def _driver(self, found: DriverState) -> str | UnsetType:
+    def _driver(self, found: GpuState) -> str | UnsetType:
         have = found.driver if isinstance(found.driver, str) else None
         if self.version and not (have and all(clause.takes(have) for clause in parse_wish(self.version))):
             return self.version
@@ -117,13 +117,13 @@ class Wishes(Struct, frozen=True, kw_only=True):
             return f">= {self.min_version}"
         return UNSET
 
-    def _cuda(self, found: DriverState) -> str | UnsetType:
+    def _cuda(self, found: GpuState) -> str | UnsetType:
         have = found.cuda if isinstance(found.cuda, str) else None
         if self.cuda is None or (have and parse_version(have) >= parse_version(self.cuda)):
             return UNSET
         return f">= {self.cuda}"
 
-    def _models(self, found: DriverState) -> Mapping[str, int | str] | UnsetType:
+    def _models(self, found: GpuState) -> Mapping[str, int | str] | UnsetType:
         models = found.models if isinstance(found.models, Mapping) else {}
         if self.model is None:
             return UNSET
@@ -132,7 +132,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
             return UNSET if len(right) == len(models) else right
         return {self.model: self.count or "any"}
 
-    def _problems(self, found: DriverState) -> Mapping[str, Mapping[str, str]] | UnsetType:
+    def _problems(self, found: GpuState) -> Mapping[str, Mapping[str, str]] | UnsetType:
         failing = self.health.failing(found) if self.health else ()
         if not failing:
             return UNSET
@@ -150,13 +150,13 @@ class Wishes(Struct, frozen=True, kw_only=True):
         up_to = f" (it supports CUDA up to {cuda})" if cuda else ""
         return f"driver {driver} is older than {self.min_version}{up_to}; upgrade it and reboot"
 
-    def _wrong_cuda(self, found: DriverState) -> str:
+    def _wrong_cuda(self, found: GpuState) -> str:
         needed = min_driver(self.cuda or "")
         upgrade = f"upgrade it to {needed} or newer" if needed else "upgrade it"
         have = f"supports CUDA {found.cuda}" if found.cuda else "does not say which CUDA it supports"
         return f"driver {found.driver} {have}, CUDA {self.cuda} is wanted; {upgrade} and reboot"
 
-    def _wrong_flavour(self, found: DriverState) -> str:
+    def _wrong_flavour(self, found: GpuState) -> str:
         if found.flavour:
             return (
                 f"the {found.flavour} kernel module runs, the {self.flavour} one is wanted; install "
@@ -164,15 +164,16 @@ class Wishes(Struct, frozen=True, kw_only=True):
             )
         return f"whether the {self.flavour} kernel module runs is not told; see /proc/driver/nvidia/version"
 
-    def _wrong_models(self, found: DriverState) -> str:
-        gpus = found.gpus if isinstance(found.gpus, tuple) else ()
-        wrong = [f"GPU {gpu.index} is {gpu.model}" for gpu in gpus if not is_model(self.model or "", gpu.model)]
+    def _wrong_models(self, found: GpuState) -> str:
+        wrong = [
+            f"GPU {gpu.index} is {gpu.model}" for gpu in gpus_of(found) if not is_model(self.model or "", gpu.model)
+        ]
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         shown = ", ".join(wrong[:_SHOWN])
         return f"not every GPU is {self.model}: {shown}{more}; correct the host's group, or its hardware"
 
 
-def _wrong_count(wanted: DriverState, found: DriverState) -> str:
+def _wrong_count(wanted: GpuState, found: GpuState) -> str:
     if isinstance(found.count, int) and isinstance(wanted.count, int) and found.count < wanted.count:
         return (
             f"{found.count} of {wanted.count} GPUs are there; look for 'Xid 79' and NVRM lines in 'dmesg', "

@@ -199,6 +199,7 @@ PLAY = """\
 - hosts: all
   gather_facts: false
   tasks:
+    - gpu_driver: {count: 2, cuda: "12.4"}
     - gpu_settings: {persistence: true, power_limit: 300, ecc: false}
       register: gpu
     - assert: {that: "gpu.reset_required == [0, 1]"}
@@ -211,20 +212,20 @@ def test_a_play_tells_what_it_would_change_changes_it_and_then_nothing(embedded_
     (fleetenv_cli.home / "site.yml").write_text(PLAY)
     command = ("apply", "site.yml", "-i", fleet.inventory)
 
-    def first_task(*words: str) -> tuple[str, str]:
+    def settings(*words: str) -> tuple[str, str]:
         report = fleetenv_cli.home / "report.json"
         done = fleetenv_cli(*command, "--json", report, *words)
         assert done.status == 0, done.stdout + done.stderr
-        task = json.loads(report.read_text())["hosts"]["gpu01"]["tasks"][0]
+        task = json.loads(report.read_text())["hosts"]["gpu01"]["tasks"][1]
         return task["status"], done.stdout
 
-    status, shown = first_task("--check", "--diff")
+    status, shown = settings("--check", "--diff")
     assert status == "changed"
     assert "gpus.0.power_limit" in shown
     assert "gpus.1.persistence" in shown
-    status, shown = first_task()
+    status, shown = settings()
     print(shown)
     assert status == "changed"
     assert "simulated GPUs" in shown
     assert "GPU 0, 1: ECC is switched at the next reset or reboot" in shown
-    assert first_task()[0] == "ok"
+    assert settings()[0] == "ok"
