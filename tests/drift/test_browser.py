@@ -7,7 +7,7 @@ from fleetenv.drift.survey import drift_report
 from fleetenv.report.drift.html import drift_html
 from tests.chromium import CHROMIUM, chromium
 
-from .fleets import HOSTILE, hostile
+from .fleets import HOSTILE, hostile, run
 from .looks import earlier_looks, every_kind, hostile_findings, large_fleet, many_kinds
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
@@ -146,6 +146,39 @@ def test_a_user_prefers_dark_or_light_and_can_say_so(show):
     assert page.run(paper) == "rgb(255, 255, 255)"
     assert page.run("getComputedStyle(document.querySelector('.tools')).display") == "none"
     page.run("localStorage.clear()")
+
+
+# the ratio that WCAG 2 demands of text (1.4.3, AA): https://www.w3.org/TR/WCAG22/#contrast-minimum
+FAINT = """(() => {
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, place) => sum + v * [0.2126, 0.7152, 0.0722][place], 0);
+  const paper = (element) => {
+    const colour = numbers(getComputedStyle(element ?? document.body).backgroundColor);
+    return !element || colour.length === 3 || colour[3] > 0.99 ? colour : paper(element.parentElement);
+  };
+  const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  return [...document.querySelectorAll("body *")]
+    .filter((each) => each.offsetWidth && [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+    .filter((each) => ratio(light(numbers(getComputedStyle(each).color)), light(paper(each))) < 4.5)
+    .map((each) => each.outerHTML.slice(0, 100));
+})()"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_stands_out_from_its_paper(show, dark):
+    page = show(every_kind(), earlier=earlier_looks(3), dark=dark)
+    page.run("for (const each of document.querySelectorAll('details')) each.open = true")
+    page.settle()
+    assert page.run(FAINT) == []
+
+
+def test_a_page_without_findings_tasks_or_hosts_is_a_page(show):
+    for hosts in ([], ["gpu01", "gpu02"]):
+        page = show(drift_report(run(hosts)))
+        page.press("/", "Enter", "ArrowDown", "n", "Enter")
+        assert len(page.run(ROWS)) == len(hosts)
 
 
 def test_all_that_is_told_is_printed(show):
