@@ -65,7 +65,9 @@ def open_history(file: Path, *, read_only: bool = False) -> History:
     Raises:
         HistoryError: there is none, it is damaged, of a newer fleetenv, or no history.
     """
-    if not file.exists():
+    with explained(file):
+        is_there = file.exists()
+    if not is_there:
         raise HistoryError(
             f"there is no history yet at {file}", hint="'apply' and 'drift' write one; --history names another file"
         )

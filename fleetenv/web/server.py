@@ -79,8 +79,10 @@ class Service:
 
     @property
     def url(self) -> str:
-        """The address for a browser."""
+        """The address for a browser; where all addresses of this machine will do, its name."""
         host, port = self._listener.getsockname()[:2]
+        if host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not listened on
+            host = socket.gethostname()
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def serve(self) -> None:

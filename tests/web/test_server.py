@@ -140,6 +140,8 @@ def test_what_cannot_be_served_is_said_in_a_line(serve, small, tmp_path):
     assert done.status == 1
     assert f"there is no history yet at {missing}" in done.stderr
     assert not missing.exists()
+    done = serve("--history", "x" * 300)
+    assert (done.status, "File name too long" in done.stderr) == (1, True)
     done = serve("--history", small, "--host", "192.0.2.1")
     assert (done.status, "cannot listen on 192.0.2.1" in done.stderr) == (1, True)
     done = serve("--history", small, "--certificate", small, "--port", "0")
