@@ -47,10 +47,13 @@ class Renderer:
             path=path,
         )  # fmt: skip
         self._environment.globals.update(version=self.version, query=query)
+        # all at once, so that an upgrade of fleetenv under a running server does not mix two versions
+        names = self._environment.list_templates(".j2")
+        self._templates = {name.removesuffix(".html.j2"): self._environment.get_template(name) for name in names}
 
     def html(self, template: str, **values: object) -> str:
         """Return the page."""
-        return self._environment.get_template(f"{template}.html.j2").render(values)
+        return self._templates[template].render(values)
 
 
 def page_json(page: msgspec.Struct) -> bytes:
