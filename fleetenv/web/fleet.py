@@ -9,9 +9,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from fleetenv.drift.finding import Against, Finding
+from fleetenv.drift.finding import Finding
 from fleetenv.events import Status
 from fleetenv.history.model import HostRun, Kind, Standing, TaskResult
+from fleetenv.report.drift.words import is_lost
 
 
 class Mark(StrEnum):
@@ -69,7 +70,21 @@ def mark_of(finding: Finding, today: date) -> Mark:
     """Return how a finding is marked."""
     if waived(finding, today):
         return Mark.WAIVED
-    return Mark.UNREACHABLE if finding.against is Against.REACH else Mark(finding.severity)
+    return Mark.UNREACHABLE if is_lost(finding) else Mark(finding.severity)
+
+
+class MarkedFinding(Struct, frozen=True):
+    """A finding and how it counts."""
+
+    mark: Mark
+    finding: Finding
+
+
+def marked(findings: Iterable[Finding], today: date) -> tuple[MarkedFinding, ...]:
+    """Return findings with their marks, the worst first."""
+    return tuple(
+        sorted((MarkedFinding(mark_of(each, today), each) for each in findings), key=lambda each: each.mark.rank)
+    )
 
 
 def host_mark(visit: HostRun, findings: Iterable[Finding], today: date) -> Mark:

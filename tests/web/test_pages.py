@@ -153,6 +153,7 @@ def test_gpus_are_counted_by_driver_and_model_and_error_counts_are_drawn(dashboa
 def test_equal_findings_of_many_hosts_are_one_row(dashboard):
     together = dashboard.data("/findings?code=failed")["rows"]
     assert len(together) == 1
+    assert together[0]["advice"].endswith("-l " + ",".join(together[0]["hosts"]))
     apart = dashboard.data("/findings?code=failed&by=host")["rows"]
     assert [row["hosts"] for row in apart] == [[host] for host in together[0]["hosts"]]
     assert together[0]["first_seen"] is not None

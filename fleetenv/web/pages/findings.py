@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from fleetenv.drift.finding import Against, Finding, Waiver
 from fleetenv.history.store import History
+from fleetenv.report.drift import words
 from fleetenv.severity import Severity
 from fleetenv.web.fleet import groups_of, waived
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
@@ -34,9 +35,10 @@ class FindingsQuery(Struct, frozen=True):
 
 
 class Shared(Struct, frozen=True, kw_only=True):
-    """One finding and the hosts that have it, all with the same text."""
+    """One finding and the hosts that have it, all with the same text; `advice` names all of them."""
 
     code: str
+    meaning: str  # of the code, in general
     subject: str
     against: Against
     severity: Severity
@@ -63,7 +65,7 @@ def _findings(history: History, query: FindingsQuery) -> FindingsShown:
     today = date.today()
     groups = groups_of(history.runs.latest())
     everything = [each.finding for each in history.findings.open([query.host] if query.host else None)]
-    words = words_of(query.q)
+    wanted = words_of(query.q)
     chosen = [
         each
         for each in everything
@@ -72,7 +74,7 @@ def _findings(history: History, query: FindingsQuery) -> FindingsShown:
         and query.against in (None, each.against)
         and query.code in ("", each.code)
         and (not query.group or query.group in groups.get(each.host, ()))
-        and has_words(words, each.host, each.code, each.subject, each.text)
+        and has_words(wanted, each.host, each.code, each.subject, each.text)
     ]
     rows, part = cut(_shared(chosen, apart=query.by == "host"), query.page, _ROWS)
     return FindingsShown(
@@ -93,7 +95,7 @@ def _shared(findings: list[Finding], *, apart: bool) -> list[Shared]:
     """Put equal findings of many hosts together; the worst first, then those that most hosts have."""
     kinds: dict[tuple[object, ...], list[Finding]] = {}
     for each in findings:
-        key = (each.severity, each.code, each.subject, each.text, each.waiver, *((each.host,) if apart else ()))
+        key = (*words.nameless(each), *((each.host,) if apart else ()))
         kinds.setdefault(key, []).append(each)
     rows = [_row(same) for same in kinds.values()]
     if apart:
@@ -103,17 +105,19 @@ def _shared(findings: list[Finding], *, apart: bool) -> list[Shared]:
 
 def _row(same: list[Finding]) -> Shared:
     first, seen = same[0], [each.first_seen for each in same if each.first_seen]
+    hosts = tuple(each.host for each in same)
     return Shared(
         code=first.code,
+        meaning=words.meaning(first),
         subject=first.subject,
         against=first.against,
         severity=first.severity,
         text=first.text,
-        advice=first.advice,
-        hosts=tuple(each.host for each in same),
+        advice=words.advice_for(first, hosts) if first.advice else "",
+        hosts=hosts,
         first_seen=min(seen) if seen else None,
         waiver=first.waiver,
-        simulated=any(each.simulated for each in same),
+        simulated=first.simulated,
     )
 
 

@@ -8,18 +8,18 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from fleetenv.drift.finding import Finding
 from fleetenv.drift.snapshot import Change, Plain, changes
 from fleetenv.errors import InputError
 from fleetenv.history.model import HostRun, HostSnapshot, Run, Streak
 from fleetenv.history.store import History
 from fleetenv.web.contents import Gpus, Thing, environments_of, gpus_of, things_of
 from fleetenv.web.counters import counter_plots, counters
-from fleetenv.web.fleet import Mark, host_mark, mark_of
+from fleetenv.web.fleet import Mark, MarkedFinding, host_mark, marked
 from fleetenv.web.page import Page
 from fleetenv.web.plot import Plot
 
 _RUNS = 30
+_FINDINGS = 100
 _STEPS = 20
 _CHANGES = 40  # of one step
 _STREAKS = 50
@@ -42,13 +42,6 @@ class HostStep(Struct, frozen=True):
     total: int
 
 
-class MarkedFinding(Struct, frozen=True):
-    """An open finding and how it counts today."""
-
-    mark: Mark
-    finding: Finding
-
-
 class Visit(Struct, frozen=True):
     """One run that went there, and how the host fared."""
 
@@ -65,7 +58,8 @@ class HostShown(Struct, frozen=True, kw_only=True):
     taken: datetime | None  # when its newest snapshot was
     snapshot_run: int | None
     simulated: bool
-    findings: tuple[MarkedFinding, ...]
+    findings: tuple[MarkedFinding, ...]  # the worst few of `all_findings`
+    all_findings: int
     gone: tuple[Streak, ...]
     sections: dict[str, tuple[Thing, ...]]
     environments: tuple[Thing, ...]
@@ -85,7 +79,6 @@ def _host(history: History, query: HostQuery) -> HostShown:
     newest = history.snapshots.latest([query.host]).get(query.host)
     snapshot = newest.snapshot if newest else {}
     gpus = gpus_of(snapshot)
-    marked = [MarkedFinding(mark_of(each, today), each) for each in found]
     return HostShown(
         host=query.host,
         mark=host_mark(visits[0].host, found, today),
@@ -93,7 +86,8 @@ def _host(history: History, query: HostQuery) -> HostShown:
         taken=newest.taken if newest else None,
         snapshot_run=newest.run if newest else None,
         simulated=gpus.simulated or any(each.simulated for each in found),
-        findings=tuple(sorted(marked, key=lambda each: each.mark.rank)),
+        findings=marked(found, today)[:_FINDINGS],
+        all_findings=len(found),
         gone=tuple(each for each in history.findings.of_host(query.host, limit=_STREAKS) if each.gone),
         sections={name: things_of(snapshot[name]) for name in _order(snapshot)},
         environments=environments_of(snapshot),

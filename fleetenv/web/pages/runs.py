@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from fleetenv.drift.finding import Finding
 from fleetenv.errors import InputError
 from fleetenv.events import Status
 from fleetenv.history.model import HostRun, Kind, Run, Standing, TaskResult
 from fleetenv.history.store import History
+from fleetenv.web.fleet import MarkedFinding, marked
 from fleetenv.web.page import Page, PageNumber, RunNumber, Slice, cut, has_words, words_of
 
 _RUNS = 50
 _HOSTS = 200
 _TASKS = 300
+_FINDINGS = 100
 
 
 class RunsQuery(Struct, frozen=True):
@@ -67,7 +68,7 @@ class VisitShown(Struct, frozen=True):
 
     run: Run
     host: HostRun
-    findings: tuple[Finding, ...]
+    findings: tuple[MarkedFinding, ...]  # as they counted then; the first few
     results: tuple[TaskResult, ...]
     part: Slice
 
@@ -109,8 +110,8 @@ def _visit(history: History, query: VisitQuery) -> VisitShown:
         and has_words(words, each.task.name, each.task.role or "", each.task.module, each.item or "", each.msg)
     ]
     rows, part = cut(chosen, query.page, _TASKS)
-    findings = tuple(history.findings.of_run(query.run, host=query.host))
-    return VisitShown(run, host, findings, tuple(rows), part)
+    findings = marked(history.findings.of_run(query.run, host=query.host), run.started.date())
+    return VisitShown(run, host, findings[:_FINDINGS], tuple(rows), part)
 
 
 def _there(history: History, number: int) -> int | None:
