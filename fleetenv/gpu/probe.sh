@@ -1,6 +1,7 @@
 # What a host is asked about its GPUs. It writes lines `KEY VALUE`, then `smi STATUS`, then what nvidia-smi wrote.
-# The shell itself reads /sys and /proc; where there are no NVIDIA or AMD GPUs it starts nothing but modinfo. Everything is bounded,
-# and under timeout(1), because nvidia-smi hangs when a GPU does. probe.py writes what stands between @ signs.
+# The shell itself reads /sys and /proc; without nvidia-smi and amd-smi it starts nothing but modinfo. All output is
+# bounded, and what talks to a GPU runs under timeout(1), because it hangs when a GPU does.
+# probe.py writes what stands between @ signs.
 (
 PATH="$PATH:/usr/sbin:/sbin:/usr/lib/wsl/lib:/opt/rocm/bin"
 LC_ALL=C

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from fleetenv.errors import TaskFailed
+from fleetenv.errors import TaskFailed, nearest
 from fleetenv.gpu.probe import gpu_probe, thorough_probe
-from fleetenv.gpu.problem import code_of
+from fleetenv.gpu.problem import HEALTH_CODES, code_of
 from fleetenv.gpu.version import parse_wish
 from fleetenv.modules.base import StateModule
 from fleetenv.modules.gpu_state import GpuState, gpus_of, parse
@@ -90,7 +90,8 @@ class GpuDriver(StateModule[GpuState], frozen=True, kw_only=True, forbid_unknown
         rules = self.health or HealthRules()
         for code in (*rules.ignore, *rules.severity):
             if code_of(code) is None:
-                raise msgspec.ValidationError(f"health: '{code[:40]}' is no code of a problem; docs/gpu.md lists them")
+                hint = nearest(code, HEALTH_CODES) or "docs/gpu.md lists them"
+                raise msgspec.ValidationError(f"health: '{code[:40]}' is no code of a problem; {hint}")
 
     def observe(self) -> Probe[GpuState | None]:
         """Return the question about GPUs, the same for every task."""

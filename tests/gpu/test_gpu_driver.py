@@ -172,6 +172,7 @@ def test_equal_tasks_ask_once():
         ({"flavour": "nouveau"}, "Invalid enum value 'nouveau'"),
         ({"health": {"fail": "always"}}, "Invalid enum value 'always'"),
         ({"health": {"ignore": ["heat"]}}, "'heat' is no code of a problem"),
+        ({"health": {"ignore": ["remaping-pending"]}}, "did you mean 'remapping-pending'"),
         ({"health": {"severity": {"slowdown": "bad"}}}, "Invalid enum value 'bad'"),
         ({"count": 0}, ">= 1"),
         ({"modle": "A100"}, "modle"),
