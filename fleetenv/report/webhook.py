@@ -85,7 +85,7 @@ def find_webhook(option: str | None, environment: Mapping[str, str]) -> Webhook 
         InputError: it is no URL, or the file cannot be read.
     """
     if option is None:
-        url = environment.get(VARIABLE, "")
+        url = environment.get(VARIABLE, "").strip()
     elif option.startswith("@"):
         try:
             url = Path(option[1:]).read_bytes()[:_MAX_FILE].decode("utf-8", "replace").strip()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file beside `path` and rename it there; what is no plain file (a pipe, /dev/stdout) is written to.
+    """Write a text file beside `path` and rename it there.
+
+    What is no plain file (a pipe, /dev/stdout) is written to, and so is a file in a folder where nothing can be made.
 
     Raises:
         OSError: it cannot be written; then what was there before is still there.
@@ -20,7 +22,14 @@ def write_whole(path: Path, text: str) -> None:
     path = path.resolve()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with draft.open("xb") as file:
+        file = draft.open("xb")
+    except PermissionError:
+        if not path.exists():
+            raise
+        path.write_bytes(data)
+        return
+    try:
+        with file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -121,6 +121,16 @@ def test_a_pipe_is_written_to_and_a_link_keeps_pointing(tmp_path):
     assert (tmp_path / "today.md").read_text().startswith("## Drift")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_in_a_folder_of_somebody_elses_is_written_in_place(tmp_path):
+    (tmp_path / "drift.md").write_text("old")
+    tmp_path.chmod(0o555)
+    Outputs([tmp_path / "drift.md"]).write(drift_report(four_hosts()))
+    assert (tmp_path / "drift.md").read_text().startswith("## Drift")
+    with pytest.raises(InputError, match="is not yours to write into"):
+        Outputs([tmp_path / "other.md"])
+
+
 def elements(page: str) -> set[str]:
     found: set[str] = set()
     parser = HTMLParser()
