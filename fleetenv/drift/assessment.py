@@ -85,9 +85,9 @@ def _host(host: HostReport, scene: Scene, commands: Commands) -> Iterator[Findin
     told = frozenset(place.path for _, cell in host.findings for place in cell.places if place in _own(cell.places))
     whole = scene.whole and not host.early and host.lost is None
     about = About(host.name, Named(frozenset(places), told, seen.homes, whole), commands)
-    for failure in seen.failed:
+    if seen.failed:
         advice = f"see what it says itself: {commands.on(host.name, 'envs')}"
-        yield about.finding("not-surveyed", "census", failure, advice)
+        yield about.finding("not-surveyed", "census", "; ".join(dict.fromkeys(seen.failed)), advice)
     yield from care_findings(about, typed(seen.snapshot))
     if seen.gpus:
         yield from gpu_findings(host, seen.gpus)

@@ -99,11 +99,17 @@ def _rule(value: Value, place: Location | None, select: Callable[[str], Iterable
         raise InputError(
             f"there is no finding with the code '{code}'", location=_where(value, "code", place), hint=hint
         )
+    hosts = frozenset(select(texts["host"])) if "host" in texts else None
+    if hosts is not None and not hosts:
+        where = _where(value, "host", place)
+        raise InputError(
+            f"no host matches '{texts['host']}'", location=where, hint="'fleetenv inventory --graph' shows all"
+        )
     return Rule(
         code=code,
         subject=texts.get("subject", "*"),
         waiver=Waiver(reason=texts["reason"], until=_day(value, place)),
-        hosts=frozenset(select(texts["host"])) if "host" in texts else None,
+        hosts=hosts,
         location=place,
     )
 

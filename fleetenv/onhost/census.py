@@ -6,6 +6,7 @@ Only what stays as it is while nobody changes anything: no sizes, times or proce
 from __future__ import annotations
 
 import os
+import pwd
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _MOST = 200  # environments of a host
+_MOST_HOMES = 1000
+_FIRST, _NOBODY = 1000, 65534  # numbers of accounts that are people's lie between
+_SYSTEM = 2  # parts of a path such as `/opt`
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def answer(
     """
     with suppress(OSError):
         os.nice(10)  # whatever else this host does is worth more
-    at_home = homes() if all_homes else [Path.home()]
+    at_home = _homes() if all_homes else [Path.home()]
     asked = [Path(os.path.expanduser(path)) for path in prefixes]  # noqa: PTH111  # '~user' that is none stays
     found = [*asked, *others(asked, at_home)]
     there = [path for path in found if path.is_dir()]
@@ -69,6 +73,13 @@ def answer(
         virtualenvs=virtualenvs(virtualenv_paths, at_home),
         kernels=kernels(kernel_folders, there, at_home),
     )
+
+
+def _homes() -> list[Path]:
+    """List the homes of people, as far as they are known: not those of services, which may be `/opt` or `/usr/sbin`."""
+    services = {each.pw_dir for each in pwd.getpwall() if each.pw_uid and not _FIRST <= each.pw_uid < _NOBODY}
+    plain = [home for home in homes() if len(home.parts) > _SYSTEM or home == Path("/root")]
+    return [home for home in plain if str(home) not in services or home == Path.home()][:_MOST_HOMES]
 
 
 def _places(prefixes: Sequence[Path], at_home: Sequence[Path]) -> Iterator[tuple[Path | None, Place]]:

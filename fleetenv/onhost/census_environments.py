@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_PACKAGES = 5000
 _MOST_FILES = 50  # that are named; hundreds may differ after one careless command
-_BY_HAND = frozenset({"conda", "mamba", "micromamba", "conda-env", "pixi", "conda.exe"})
+_BY_HAND = frozenset({"conda", "mamba", "micromamba", "conda-env"})
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _history(text: str) -> tuple[set[str], set[str], set[str]]:
 
 def _is_by_hand(lines: Sequence[str]) -> bool:
     command = next((line.removeprefix("# cmd:").split() for line in lines if line.startswith("# cmd:")), [])
-    return bool(command) and command[0].rpartition("/")[2] in _BY_HAND
+    return bool(command) and command[0].rpartition("/")[2] in _BY_HAND and "create" not in command  # as installers do
 
 
 def _name(dist: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 PIP = ("pip", "uv")  # who INSTALLER names for what is pip's, not conda's
 
@@ -57,7 +57,8 @@ def conda_packages(environment: Path) -> Iterator[Package]:
             record = json.loads(path.read_bytes())
             name, version = str(record["name"]), str(record["version"])
             paths = record.get("paths_data", {}).get("paths") or [{"_path": each} for each in record.get("files", ())]
-            files = [_conda_file(each, f"{name} {version}") for each in paths]
+            site = _site(paths, record.get("files") or ())
+            files = [_conda_file(each, f"{name} {version}", site) for each in paths]
             build, url = str(record.get("build", "")), str(record.get("url", ""))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             name, version, build, url, files = path.stem, "", "", "", []
@@ -93,12 +94,27 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _conda_file(entry: dict[str, object], package: str) -> File:
+def _site(paths: Sequence[dict[str, object]], files: Sequence[str]) -> str:
+    """Return where the packages of Python lie, if the paths do not say so.
+
+    conda notes paths of a noarch package as they are in the package, `site-packages/...`, and only among `files` as
+    they are here. py-rattler does not.
+    """
+    first = next((path for each in paths if (path := str(each["_path"])).startswith("site-packages/")), None)
+    return next((file.removesuffix(first) for file in files if first and file.endswith(f"/{first}")), "")
+
+
+def _conda_file(entry: dict[str, object], package: str, site: str) -> File:
+    path = str(entry["_path"])
+    if site and path.startswith("site-packages/"):
+        path = site + path
+    elif site and path.startswith("python-scripts/"):
+        path = f"bin/{path.removeprefix('python-scripts/')}"
     replaced = bool(entry.get("prefix_placeholder"))
     sha256 = entry.get("sha256_in_prefix") or ("" if replaced else entry.get("sha256")) or ""
     size = entry.get("size_in_bytes")
     return File(
-        path=os.path.normpath(str(entry["_path"])),
+        path=os.path.normpath(path),
         package=package,
         sha256=str(sha256),
         size=size if isinstance(size, int) and not replaced else -1,

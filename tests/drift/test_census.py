@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ all:
   vars: {ansible_connection: local, drift_homes: own, conda_prefix: "FOLDER/miniconda3"}
   hosts: {here: {}}
 """
+FILES = ("__init__.py", "gone.py")
 SMI = "#!/bin/sh\necho asked >>FOLDER/asked\nexit 9\n"
 
 
@@ -106,3 +108,19 @@ def test_where_the_playbook_was_not_looked_at_to_its_end_nobody_knows_what_is_ex
     assert "extra-environment" not in {each.code for each in failed.findings}
     assert "environments" in failed.snapshots["here"]  # and yet it was looked at
     assert "tasks" not in failed.snapshots["here"]
+
+
+def test_files_of_a_noarch_package_are_where_conda_has_put_them(look):
+    """conda notes them as they are in the package, and only in `files` as they are in the environment."""
+    environment(look.folder, "nlp")
+    here = look.folder / "miniconda3/envs/nlp"
+    (here / "lib/python3.11/site-packages/seg").mkdir(parents=True)
+    (here / "lib/python3.11/site-packages/seg/__init__.py").write_text("x = 1\n")
+    paths = [{"_path": f"site-packages/seg/{name}", "path_type": "hardlink", "size_in_bytes": 6} for name in FILES]
+    record = {
+        "name": "seg", "version": "1", "build": "0", "noarch": "python",
+        "files": [f"lib/python3.11/site-packages/seg/{name}" for name in FILES], "paths_data": {"paths": paths},
+    }  # fmt: skip
+    (here / "conda-meta/seg-1-0.json").write_text(json.dumps(record))
+    (missing,) = (each for each in look.take("    - debug: {msg: x}\n").findings if each.code == "files-missing")
+    assert missing.text == "lib/python3.11/site-packages/seg/gone.py (seg 1)"

@@ -86,6 +86,7 @@ def test_after_its_day_it_hides_nothing_and_is_a_note_itself():
             "- {code: drift, subject: 3, reason: x, until: 2027-01-01}\n",
             "all.yml:1:26: 'subject' must be text, not '3'",
         ),
+        ("- {code: drift, host: rack9, reason: x, until: 2027-01-01}\n", "all.yml:1:23: no host matches 'rack9'"),
         ("- {code: drift, subject: '{{ x }}', reason: x, until: 2027-01-01}\n", "without templates"),
     ],
 )
