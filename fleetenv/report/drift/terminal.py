@@ -23,7 +23,7 @@ from fleetenv.severity import Severity
 
 _MAX_TOLD = 40  # findings that are told in full
 _MAX_NAMED = 12  # sections of which only the heading is shown
-_MAX_SHARED = 12  # findings of a section
+_MAX_SHARED = 12  # findings of a section, where there are more than that in all
 _MAX_DIFFERENCES = 8
 _MAX_DIFF_LINES = 24
 _MAX_TEXT = 400  # characters of what is wrong
@@ -70,8 +70,9 @@ class _Printer:
     def print(self) -> None:
         sections = self._sharing.sections(self._report.drifting)
         told = _fitting(sections)
+        few = sum(len(section.shared) for section in sections) <= _MAX_TOLD
         for section in sections[:told]:
-            self._section(section)
+            self._section(section, _MAX_TOLD if few else _MAX_SHARED)
         self._named(sections[told:])
         uneven = [each for each in self._report.uneven if not each.in_playbook]
         if uneven:
@@ -96,12 +97,12 @@ class _Printer:
             heading.append(f"  ({len(section.hosts)} hosts)", "dim")
         return heading
 
-    def _section(self, section: Section) -> None:
+    def _section(self, section: Section, most: int) -> None:
         self._say(self._heading(section))
-        for shared in section.shared[:_MAX_SHARED]:
+        for shared in section.shared[:most]:
             self._shared(shared)
-        if len(section.shared) > _MAX_SHARED:
-            self._say(Text(f"and {counted(len(section.shared) - _MAX_SHARED, 'more finding')}; {_ALL}", "dim"), 2)
+        if len(section.shared) > most:
+            self._say(Text(f"and {counted(len(section.shared) - most, 'more finding')}; {_ALL}", "dim"), 2)
         self._say(Text())
 
     def _named(self, sections: Sequence[Section]) -> None:
