@@ -24,6 +24,7 @@ _GPUS = {
     "h100": nvidia_smi.H100,
     "rtx4090": nvidia_smi.RTX4090,
     "v100": nvidia_smi.V100,
+    "mi300x": nvidia_smi.MI300X,
     "none": None,
 }
 

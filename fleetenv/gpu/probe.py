@@ -80,6 +80,11 @@ class _Lines:
     def all(self, key: str) -> list[str]:
         return [value for name, _, value in self._lines if name == key]
 
+    def without(self, *keys: str) -> _Lines:
+        rest = _Lines([])
+        rest._lines = [line for line in self._lines if line[0] not in keys]
+        return rest
+
     def last(self, key: str) -> str | None:
         found = self.all(key)
         return found[-1].strip() if found else None
@@ -94,7 +99,7 @@ def parse_answer(completed: Completed) -> GpuHost:
     head, smi_line, smi_output = _split(completed.stdout)
     lines = _Lines(head)
     answer, log, message = read_smi(smi_line, smi_output)
-    simulated = SIMULATED_MARK in smi_output
+    simulated = SIMULATED_MARK in smi_output or SIMULATED_MARK.decode() in (lines.last("amd-static") or "")
     host = _with_kernel_log(GpuHost(answer=answer, message=message, simulated=simulated), lines)
     host = _with_dcgm(host, lines)
     if log is not None:
@@ -104,7 +109,8 @@ def parse_answer(completed: Completed) -> GpuHost:
     said = _NVML_LIBRARY.search(message)
     library = _version(said["version"] if said else None)
     if simulated:  # it has its controller's hardware below it: what /sys says is not part of the simulation
-        return replace(host, driver=_kernel_module(_Lines([]), log), library=library)
+        seen = replace(host, driver=_kernel_module(_Lines([]), log), library=library)
+        return _amd_host(seen, lines.without("amd", "amd-module")) or seen
     host = replace(
         host,
         slots=tuple(_slots(lines.all("slot"))),
@@ -215,6 +221,8 @@ def _amd_host(host: GpuHost, lines: _Lines) -> GpuHost | None:
             answer = Answer.OK
         except ValueError as error:
             answer, message = (Answer.UNREADABLE if static or rocm else Answer.FAILED), str(error)
+    if log is None and not slots:
+        return None  # a tool without a GPU
     version = _version(lines.last("amd-module")) or (log.driver if log else None)
     return replace(
         host,

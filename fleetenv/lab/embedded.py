@@ -92,7 +92,7 @@ class HostFolder:
         """Exchange the simulated GPUs; None: none are simulated, and the host shows what this machine has."""
         program = self.root / "bin/nvidia-smi"
         shutil.rmtree(nvidia_smi.settings_folder(program), ignore_errors=True)
-        for name in ("nvidia-smi", "dmesg"):
+        for name in nvidia_smi.PLACES:
             program.with_name(name).unlink(missing_ok=True)
         for name, text in nvidia_smi.programs(gpus).items() if gpus else ():
             self.write_program(name, text)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from fleetenv.lab import amd_smi
 from fleetenv.lab.nvidia_xml import SIMULATED, marked, marked_xml, unmarked
 from fleetenv.remote import sh
 
@@ -18,7 +19,10 @@ _ANSWERS = Path(__file__).with_name("nvidia_smi.sh")
 _SETTINGS = Path(__file__).with_name("nvidia_smi_set.sh")
 _STATE = ".simulated-gpus"
 
-PLACES = {"nvidia-smi": "/usr/bin/nvidia-smi", "dmesg": "/usr/local/bin/dmesg"}
+AMD = "AMD"
+"""The brand of GPUs that amd-smi tells of; of those only what goes well, heat and ECC errors are simulated."""
+
+PLACES = {"nvidia-smi": "/usr/bin/nvidia-smi", "dmesg": "/usr/local/bin/dmesg", "amd-smi": "/usr/bin/amd-smi"}
 """Where a host that has a file system of its own has them; the real dmesg stays where it is."""
 
 
@@ -110,9 +114,23 @@ V100 = Gpus(
     nvlinks=6,
 )
 
+MI300X = Gpus(
+    model="AMD Instinct MI300X",
+    driver="6.16.6",
+    cuda="",
+    memory=196592,
+    brand=AMD,
+    architecture="gfx942",
+    power_limit=750,
+    mig=False,
+    nvlinks=0,
+)
+
 
 def programs(gpus: Gpus) -> dict[str, str]:
-    """Return the text of each program (POSIX sh) that a host with these GPUs has: `nvidia-smi`, and perhaps `dmesg`."""
+    """Return the text of each program (POSIX sh) that such a host has: `nvidia-smi`, perhaps `dmesg`; or `amd-smi`."""
+    if gpus.brand == AMD:
+        return {"amd-smi": amd_smi.program(gpus)}
     found = {"nvidia-smi": program(gpus)}
     if gpus.xids:
         found["dmesg"] = _kernel_log(gpus)

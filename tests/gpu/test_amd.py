@@ -132,6 +132,13 @@ def test_a_host_with_amd_gpus_is_a_gpu_host():
     assert health_problems(host) == ()
 
 
+def test_a_tool_without_a_gpu_is_no_amd_host():
+    host = parse_answer(Completed(0, b"amd-version []\namd-static \namd-metric \nsmi absent\n"))
+    problem = driver_problem(host)
+    assert problem is not None
+    assert problem.code == "no-gpu"
+
+
 def test_an_amd_gpu_may_be_ill():
     metric = {
         **METRIC,

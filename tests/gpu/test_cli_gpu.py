@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fleetenv.lab.nvidia_smi import A100, H100, RTX4090, Fault
+from fleetenv.lab.nvidia_smi import A100, H100, MI300X, RTX4090, Fault
 
 GPUS = {
     "gpu01": A100,
@@ -15,6 +15,7 @@ GPUS = {
     "gpu04": replace(A100, fault=Fault.MISMATCH, library="560.35.03"),
     "gpu05": replace(A100, fault=Fault.NO_DRIVER),
     "gpu06": RTX4090,
+    "gpu07": replace(MI300X, ecc_uncorrected=2),
 }
 
 
@@ -34,6 +35,8 @@ def test_the_fleet_is_a_table(fleet, fleetenv_cli):
     assert rows["gpu04"] == ["gpu04", "-", "-", "none (simulated)", "mismatch"]
     assert rows["gpu05"][-1] == "not-loaded"
     assert rows["gpu06"][3] == "4 GeForce RTX 4090 24 GiB (simulated)"
+    assert rows["gpu07"] == ["gpu07", "6.16.6", "-", "8 AMD Instinct MI300X 192 GiB", "ecc-uncorrected"]
+    assert done.stdout.count("(simulated)") == 7
     assert rows["login"] == ["login", "-", "-", "none", "-"]
 
 
@@ -41,7 +44,7 @@ def test_problems_come_with_advice(fleet, fleetenv_cli):
     told = fleetenv_cli("gpu", "-i", fleet.inventory).stdout
     assert "gpu03  GPU [0:7]\n  has had 4 uncorrected ECC errors since its driver was loaded\n  drain it" in told
     assert "does not fit libraries\n  560.35" in told
-    assert "27 GPUs on 7 hosts; 3 with problems" in told
+    assert "35 GPUs on 8 hosts; 4 with problems" in told
 
 
 def test_output_in_a_pipe_is_plain_and_fits_80_columns(fleet, fleetenv_cli):
@@ -67,6 +70,8 @@ def test_json_has_every_gpu(fleet, fleetenv_cli):
         ("ecc-uncorrected", index) for index in range(8)
     }
     assert document["hosts"]["login"]["problems"] == []
+    amd = document["hosts"]["gpu07"]
+    assert (amd["vendor"], amd["simulated"], amd["gpus"][0]["architecture"]) == ("amd", True, "gfx942")
 
 
 def test_a_host_that_is_away_does_not_keep_the_others(fleet, fleetenv_cli, tmp_path):
