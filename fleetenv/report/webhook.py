@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, Final
@@ -78,14 +78,17 @@ class Webhook:
         raise WebhookFailed(f"the webhook at {self.server} was not told: {why}")
 
 
-def find_webhook(option: str | None, environment: Mapping[str, str]) -> Webhook | None:
+def find_webhook(option: str | None, environment: MutableMapping[str, str]) -> Webhook | None:
     """Return the webhook that `--webhook URL`, `--webhook @FILE` or the environment names; None: there is none.
+
+    The variable is taken out of the environment: programs that are started inherit it.
 
     Raises:
         InputError: it is no URL, or the file cannot be read.
     """
+    variable = environment.pop(VARIABLE, "").strip()
     if option is None:
-        url = environment.get(VARIABLE, "").strip()
+        url = variable
     elif option.startswith("@"):
         try:
             url = Path(option[1:]).read_bytes()[:_MAX_FILE].decode("utf-8", "replace").strip()

@@ -132,10 +132,15 @@ def test_what_is_no_url_is_refused_before_any_host_is_asked(url):
 
 def test_the_url_comes_from_the_command_line_a_file_or_the_environment(tmp_path):
     (tmp_path / "url").write_text(f"https://file.example/{SECRET}\n")
-    environment = {"FLEETENV_WEBHOOK": f"https://environment.example/{SECRET}"}
-    assert repr(find_webhook(f"https://line.example/{SECRET}", environment)) == "Webhook('https://line.example')"
-    assert repr(find_webhook(f"@{tmp_path}/url", environment)) == "Webhook('https://file.example')"
-    assert repr(find_webhook(None, environment)) == "Webhook('https://environment.example')"
+
+    def environment():
+        return {"FLEETENV_WEBHOOK": f"https://environment.example/{SECRET}\n"}
+
+    assert repr(find_webhook(f"https://line.example/{SECRET}", environment())) == "Webhook('https://line.example')"
+    assert repr(find_webhook(f"@{tmp_path}/url", environment())) == "Webhook('https://file.example')"
+    inherited = environment()
+    assert repr(find_webhook(None, inherited)) == "Webhook('https://environment.example')"
+    assert inherited == {}  # not by programs that are started
     assert find_webhook(None, {}) is None
     with pytest.raises(InputError, match="cannot read"):
         find_webhook(f"@{tmp_path}/none", {})
