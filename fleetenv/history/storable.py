@@ -18,7 +18,8 @@ def storable_text(text: str, longest: int = LONGEST_TEXT) -> str:
     r"""Return `text`, cut where it is too long (and saying so); lone surrogates are written as `\udc80`."""
     if len(text) > longest:
         text = f"{text[:longest]}... ({len(text) - longest} characters more)"
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+    plain = str(text)  # a playbook's text knows its place, which no encoder takes
+    return plain if plain.isascii() else plain.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def storable(value: Leaf | Plain, depth: int = 0) -> Plain:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from fleetenv.errors import Location
 from fleetenv.events import Status
 from fleetenv.history.database import HistoryError
 from fleetenv.history.model import Kind, RunState, Standing
+from fleetenv.history.storable import storable_text
 from fleetenv.history.store import open_history
+from fleetenv.source import SourceText
 
 PLAYBOOK = r"""
 - name: gpu servers
@@ -145,3 +148,8 @@ def _is_entered(read):
             return bool(history.runs.find())
     except HistoryError:
         return False
+
+
+def test_a_message_that_stands_in_the_playbook_is_recorded_like_any():
+    """Texts of a playbook know where they were written; that is nothing for a file."""
+    assert storable_text(SourceText("hello", Location("site.yml", 1, 1))).__class__ is str
