@@ -46,11 +46,13 @@ def run(options: argparse.Namespace) -> int:
 
     if options.key and not options.certificate:
         raise InputError("--key says nothing without --certificate")
-    local = access.is_loopback(options.host)
     certificate = server.Certificate(options.certificate, options.key) if options.certificate else None
-    token = access.read_token(options.token_file) if options.token_file else None if local else access.new_token()
+    token = access.read_token(options.token_file) if options.token_file else None
     archive = Archive(history_file(options))
     listener = server.listen(options.host, options.port)
+    local = access.is_loopback(listener.getsockname()[0])
+    if token is None and not local:
+        token = access.new_token()
     app = make_app(archive, token=access.Token(token) if token else None, local_only=local, tls=certificate is not None)
     service = server.Service(app, listener, certificate)
     print(f"{service.url}  (Ctrl-C ends it)", flush=True)

@@ -77,9 +77,7 @@ def read_token(file: Path) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach an address to listen on; names other than localhost are not believed."""
-    if address == "localhost":
-        return True
+    """Whether only this machine can reach an address; a name is none."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -137,8 +137,8 @@ def test_where_a_login_leads_is_a_path_of_this_server(text):
 
 @pytest.mark.parametrize(
     ("address", "is_local"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False),
-     ("10.0.0.1", False), ("controller", False), ("localhost.evil.example", False)],
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("0.0.0.0", False), ("::", False),
+     ("10.0.0.1", False), ("controller", False), ("localhost", False)],
 )  # fmt: skip
 def test_only_loopback_needs_no_token(address, is_local):
     assert is_loopback(address) is is_local
