@@ -68,6 +68,8 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
+                if self._token is not None and not scope["path"].startswith(_STATIC):
+                    headers["Cache-Control"] = "no-store"  # nothing is left on the disk of who has signed out
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

@@ -77,7 +77,9 @@ def test_a_browser_exchanges_the_token_for_a_cookie(guarded):
     assert "samesite=strict" in cookie.lower()
     assert TOKEN not in cookie
     session = cookie.partition(";")[0]
-    assert "sign out" in guarded.ask("/hosts/gpu001", headers={"Cookie": session}).text
+    page = guarded.ask("/hosts/gpu001", headers={"Cookie": session})
+    assert "sign out" in page.text
+    assert page.headers["Cache-Control"] == "no-store"
     forged = "fleetenv=9999999999." + session.rpartition(".")[2]
     assert guarded.ask("/hosts/gpu001", headers={"Cookie": forged}).status == 303
 
