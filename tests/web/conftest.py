@@ -48,10 +48,14 @@ class Server:
     url: str
     file: Path
 
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
+
     def ask(
         self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: str | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", urlsplit(self.url).port or 0, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request(method, path, body, {"Accept": "text/html", **(headers or {})})
             response = connection.getresponse()

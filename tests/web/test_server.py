@@ -1,16 +1,23 @@
 """The server as a process: how it starts, follows the history, and ends."""
 
+import http.client
 import os
 import re
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from fleetenv.cli import main
 from fleetenv.history.schema import VERSION
@@ -30,8 +37,7 @@ def small(tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_though_a_browser_is_connected(history_file, how):
     server = start(history_file)
-    port = int(server.url.rstrip("/").rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port)) as idle:
+    with socket.create_connection(("127.0.0.1", server.port)) as idle:
         idle.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.recv(12) == b"HTTP/1.1 200"
         server.process.send_signal(how)
@@ -92,23 +98,27 @@ def test_on_an_address_that_others_reach_a_token_is_made_and_demanded(small):
     assert "without --certificate everybody on the way can read the token" in complained
 
 
+def certificate(folder):
+    """Return the files of a certificate that signs itself, and of its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fleet")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1)
+    )
+    chain, private = folder / "fleet.pem", folder / "fleet.key"
+    chain.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return chain, private
+
+
 def test_https(small, tmp_path):
-    pem = tmp_path / "fleet.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-subj", "/CN=fleet", "-keyout", pem, "-out", pem.with_suffix(".crt")], check=True, capture_output=True,
-    )  # fmt: skip
-    server = start(small, "--certificate", str(pem.with_suffix(".crt")), "--key", str(pem))
+    chain, key = certificate(tmp_path)
+    server = start(small, "--certificate", str(chain), "--key", str(key))
     try:
         assert server.url.startswith("https://127.0.0.1:")
-        import http.client
-        import ssl
-
-        context = ssl.create_default_context(cafile=pem.with_suffix(".crt"))
+        context = ssl.create_default_context(cafile=chain)
         context.check_hostname = False
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", int(server.url.rstrip("/").rpartition(":")[2]), context=context
-        )
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=context)
         connection.request("GET", "/runs")
         assert connection.getresponse().status == 200
         connection.close()
