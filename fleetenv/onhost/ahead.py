@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import access
-from .filling import fill
 from .generations import STAMP, Generations, flush, remove
 from .report import Progress
 
@@ -110,6 +109,8 @@ def prepare(request: Request, generations: Generations, following: Following) ->
     Raises:
         Failure: it cannot be built, or does not work; nothing of it is left.
     """
+    from .filling import fill  # here, because what was built ahead is switched to without
+
     wanted = access.known(request.owner, request.group, request.mode)
     generation = generations.begin(request.digest)
     try:

@@ -76,10 +76,11 @@ def check(program: Sequence[str], names: Collection[str], folder: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The environment, made such that pip installs where it is told to whatever the host's pip.conf says."""
+    """The environment, made such that pip installs where it is told, whatever the host's pip.conf says; and resumes."""
     away = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
     kept = {name: value for name, value in os.environ.items() if name not in away}
-    return kept | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+    resuming = {"PIP_RESUME_RETRIES": "5"}  # pip 25.1 and newer; older ones pass over it
+    return kept | resuming | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
 
 
 def _reason(output: list[str]) -> str:

@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .filling import check
 from .generations import STAMP
 from .report import Failure
 
@@ -30,6 +29,8 @@ def standing(request: Request, generations: Generations) -> tuple[Path, list[str
         return None
     for _, path in reversed([each for each in generations.numbered() if each[1].name > present.name]):
         if path.name.endswith(f"-{request.digest}") and (path / STAMP).is_file() and _is_unchanged(path):
+            from .filling import check  # as in ahead
+
             with suppress(Failure, OSError):
                 return path, check(request, path)
     return None
