@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .census_environments import Environment, look
 from .census_layers import Kernel, Virtualenv, condarc_files, kernels, virtualenvs
-from .census_prefixes import Miniconda, examine, is_miniconda, others
+from .census_prefixes import Miniconda, examine, is_begun, is_miniconda, others
 from .places import Place, environments, homes, registered
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def answer(
     at_home = _homes() if all_homes else [Path.home()]
     asked = [Path(os.path.expanduser(path)) for path in prefixes]  # noqa: PTH111  # '~user' that is none stays
     found = [*asked, *others(asked, at_home)]
-    there = [path for path in found if path.is_dir()]
+    there = [path for path in found if is_begun(path)]
     seen = {
-        str(place.path): look(place, prefix, close=prefix in asked, deep=deep)
+        str(place.path): _look(place, prefix, close=prefix in asked, deep=deep)
         for prefix, place in _places(there, at_home)
     }
     return Census(
@@ -73,6 +73,14 @@ def answer(
         virtualenvs=virtualenvs(virtualenv_paths, at_home),
         kernels=kernels(kernel_folders, there, at_home),
     )
+
+
+def _look(place: Place, prefix: Path | None, *, close: bool, deep: bool) -> Environment:
+    """Look at an environment; one that cannot be looked at, or goes away meanwhile, must not cost the others."""
+    try:
+        return look(place, prefix, close=close, deep=deep)
+    except OSError as error:
+        return Environment(str(prefix or ""), place.name, unread=[f"{error.filename}: {error.strerror}"])
 
 
 def _homes() -> list[Path]:
@@ -99,7 +107,8 @@ def _places(prefixes: Sequence[Path], at_home: Sequence[Path]) -> Iterator[tuple
     known |= {os.path.realpath(place.path) for _, place in places} | {os.path.realpath(path) for path in prefixes}
     for path in registered(at_home):
         real = os.path.realpath(path)
-        if real not in known and (path / "conda-meta" / "history").is_file() and not is_miniconda(path):
-            known.add(real)
-            places.append((None, Place(str(path), path, managed=False)))
+        with suppress(OSError):
+            if real not in known and (path / "conda-meta" / "history").is_file() and not is_miniconda(path):
+                known.add(real)
+                places.append((None, Place(str(path), path, managed=False)))
     yield from places[:_MOST]

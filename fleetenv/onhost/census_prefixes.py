@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("miniconda3", "miniconda", "anaconda3", "miniforge3", "mambaforge", "conda")
 _FOLDERS = ("/opt", "/usr/local")
+_STARTED = ".fleetenv/miniconda/started"
 _MOST = 50
 _RECORD = re.compile(r"(?P<name>conda|python)-(?P<version>[0-9][^-]*)-[^-]+\.json")
 _SECONDS = 30  # in which Python starts, also from a slow disk
@@ -36,6 +37,11 @@ class Miniconda:
     owner: str = ""
     writable: list[str] = field(default_factory=list)  # folders into which everybody may write
     leftovers: dict[str, str] = field(default_factory=dict)  # path -> what it is
+
+
+def is_begun(path: Path) -> bool:
+    """Whether anything of Miniconda's is there: an empty folder may be a place to mount something."""
+    return any((path / part).exists() for part in ("conda-meta", "bin/conda", "bin/python", _STARTED))
 
 
 def is_miniconda(path: Path) -> bool:
@@ -80,7 +86,7 @@ def _versions(prefix: Path) -> dict[str, str]:
 
 def _lacks(prefix: Path, versions: dict[str, str], *, start: bool) -> str:
     """Tell what a run of the installer that died half-way has not come to."""
-    if (prefix / ".fleetenv" / "miniconda" / "started").exists():
+    if (prefix / _STARTED).exists():
         return "its installation was begun, and not finished"
     for path in ("conda-meta/history", "bin/python", "bin/conda"):
         if not (prefix / path).exists():
