@@ -41,7 +41,7 @@ class Miniconda:
 
 def is_begun(path: Path) -> bool:
     """Whether anything of Miniconda's is there: an empty folder may be a place to mount something."""
-    return any((path / part).exists() for part in ("conda-meta", "bin/conda", "bin/python", _STARTED))
+    return any((path / part).exists() for part in ("conda-meta", "bin/conda", "bin/python", "envs", _STARTED))
 
 
 def is_miniconda(path: Path) -> bool:
