@@ -67,7 +67,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NvLink(msgspec.Struct, frozen=True, kw_only=True):
-    """One NVLink of a GPU. `errors` counts by kind, as nvidia-smi names them: `CRC`, `Replay`, `Recovery`, ..."""
+    """One NVLink of a GPU. `errors` counts by kind, as nvidia-smi names them: `CRC`, `Replay`, `Rx remote`, ..."""
 
     index: int
     active: bool

@@ -11,6 +11,7 @@ from fleetenv.severity import Severity
 
 _BUSY = 50  # percent; a GPU at rest lowers its PCIe generation
 _WELL = frozenset({"full", "false", "none", "healthy", "no", "n/a", "not supported", "true-assigned"})
+_REPAIRED = frozenset({"Replay", "CRC", "CRC FLIT", "CRC Data", "Symbol"})  # what CRC finds a replay repairs
 _FLAGS = ("bandwidth", "route_unhealthy", "access_timeout_recovery", "route_recovery_in_progress", "summary")
 
 
@@ -70,13 +71,13 @@ def _nvlinks(gpu: Gpu) -> Iterator[Problem]:
             kinds[kind] = kinds.get(kind, 0) + count
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
     if counted:
-        recovered = any(count and "recover" in kind.lower() for kind, count in kinds.items())
+        repaired = all(not count or kind in _REPAIRED for kind, count in kinds.items())
         yield health(
             "nvlink-errors",
             f"has had NVLink errors: {counted}",
             "watch whether they grow ('nvidia-smi nvlink -e'); if so, reseat or replace it",
             gpu=gpu.index,
-            severity=None if recovered else Severity.NOTE,  # replays repair what CRC finds
+            severity=Severity.NOTE if repaired else None,
         )
 
 

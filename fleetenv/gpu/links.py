@@ -21,8 +21,16 @@ from fleetenv.gpu.hardware import Gpu, MigDevice, NvLink
 _GPU = re.compile(r"^GPU (?P<index>[0-9]{1,4}):", re.ASCII)
 _LINK = re.compile(r"^\s+Link (?P<index>[0-9]{1,3}): (?P<text>.{1,80})", re.ASCII)
 _SPEED = re.compile(r"(?P<speed>[0-9]{1,6}(?:\.[0-9]{1,6})?) GB/s", re.ASCII)
-_ERRORS = re.compile(r"(?P<kind>[A-Za-z][A-Za-z -]{1,40}?)(?: Errors?| Count)?: (?P<count>[0-9]{1,18})$", re.ASCII)
-_NOT_ERRORS = frozenset({"Data Tx", "Data Rx", "Raw Tx", "Raw Rx"})
+_COUNTER = re.compile(r"(?P<kind>[A-Za-z][A-Za-z ]{1,40}): (?P<count>[0-9]{1,18})", re.ASCII)
+_ERRORS = frozenset(
+    {
+        "Replay Errors", "Recovery Errors", "CRC Errors", "CRC FLIT Errors", "CRC Data Errors", "ECC Errors",
+        "Malformed packet Errors", "Buffer overrun Errors", "Rx Errors", "Rx remote Errors", "Rx General Errors",
+        "Local link integrity Errors", "Tx discards", "Link recovery successful events", "Link recovery failed events",
+        "Effective Errors", "Symbol Errors",
+    }
+)  # fmt: skip
+# Not among them: packets and bytes; BER, a rate; and `FEC Errors - 0`, which counts in the billions on healthy links.
 _MIG = re.compile(
     r"^\s+MIG (?P<profile>\S{1,40})\s+Device\s+(?P<index>[0-9]{1,3}): \(UUID: (?P<uuid>[^)]{1,80})\)", re.ASCII
 )
@@ -38,10 +46,9 @@ def with_links(gpus: Sequence[Gpu], states: Iterable[str], errors: Iterable[str]
         links.setdefault(gpu, {})[index] = NvLink(index=index, active=bool(rate), speed=rate)
     counts: dict[tuple[int, int], dict[str, int]] = {}
     for gpu, index, text in _link_lines(errors):
-        found = _ERRORS.search(text)
-        if found and found["kind"] not in _NOT_ERRORS:
-            kinds = counts.setdefault((gpu, index), {})
-            kinds[found["kind"]] = kinds.get(found["kind"], 0) + int(found["count"])  # CRC is told lane by lane by some
+        found = _COUNTER.fullmatch(text)
+        if found and found["kind"] in _ERRORS:
+            counts.setdefault((gpu, index), {})[found["kind"].removesuffix(" Errors")] = int(found["count"])
     return tuple(
         msgspec.structs.replace(
             gpu,

@@ -62,7 +62,9 @@ case $out in *'<gpu id='*'<gpu id='*)
   links=$($soon nvidia-smi nvlink -s </dev/null 2>/dev/null | head -c 200000)
   case $links in *'Link 0: '*)
     printf '%s\n' "$links" | sed 's/^/link /'
-    $soon nvidia-smi nvlink -e </dev/null 2>/dev/null | head -c 400000 | sed 's/^/error /'
+    # since NVLink 5 most of it are counts of bytes, and of what FEC corrected
+    $soon nvidia-smi nvlink -e </dev/null 2>/dev/null | head -c 4000000 |
+      sed -n -e '/FEC Errors/d' -e '/^GPU /s/^/error /p' -e '/Errors: \|events: \|discards: /s/^/error /p' | head -c 400000
     ;;
   esac
   ;;

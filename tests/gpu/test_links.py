@@ -17,7 +17,12 @@ GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-1)
          Link 0: CRC Errors: 7
 
 GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-2)
+         Link 0: Tx packets: 8123
          Link 0: Malformed packet Errors: 0
+         Link 0: Tx discards: 2
+         Link 0: Link recovery failed events: 1
+         Link 0: FEC Errors - 0: 36140700000
+         Link 0: Effective Errors: 0
          Link 0: Effective BER: 15e-255
 """.splitlines()
 LISTING = """\
@@ -32,7 +37,12 @@ def test_links_have_state_speed_and_errors():
     first, second = with_links(parse_smi(smi(Card(), Card())).gpus, STATES, ERRORS)
     assert [(link.index, link.active, link.speed) for link in first.nvlinks] == [(0, True, 26.562), (1, False, None)]
     assert first.nvlinks[0].errors == {"Replay": 0, "Recovery": 0, "CRC": 7}
-    assert second.nvlinks[0].errors == {"Malformed packet": 0}
+    assert second.nvlinks[0].errors == {
+        "Malformed packet": 0,
+        "Tx discards": 2,
+        "Link recovery failed events": 1,
+        "Effective": 0,
+    }
 
 
 def test_gpus_without_links_stay_as_they_are():

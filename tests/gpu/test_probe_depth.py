@@ -57,7 +57,8 @@ def test_links_are_asked_for_where_there_are_several_gpus(host, tmp_path):
     two = host(nvidia_smi=answers(tmp_path, healthy(Card(), Card(bus="00000000:86:00.0"))))
     assert one.gpus[0].nvlinks == ()
     assert [len(gpu.nvlinks) for gpu in two.gpus] == [2, 1]
-    assert two.gpus[0].nvlinks[0].errors["CRC"] == 7
+    assert two.gpus[0].nvlinks[0].errors == {"Replay": 0, "Recovery": 0, "CRC": 7}
+    assert two.gpus[1].nvlinks[0].errors["Link recovery failed events"] == 1
 
 
 def test_mig_devices_have_their_names(host, tmp_path):
