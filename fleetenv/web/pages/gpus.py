@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
 from typing import Literal
@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from fleetenv.drift.finding import Finding
 from fleetenv.drift.snapshot import Plain
+from fleetenv.history.model import HostSnapshot
 from fleetenv.history.store import History
 from fleetenv.web.contents import Device, Gpus, gpus_of
 from fleetenv.web.counters import counter_plots, counters
-from fleetenv.web.fleet import Mark, groups_of, mark_of
+from fleetenv.web.fleet import Mark, groups_of, marked
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
 from fleetenv.web.plot import Plot
 from fleetenv.web.render import plain_text
@@ -108,11 +109,12 @@ def _gpus(history: History, query: GpusQuery) -> GpusShown:
         models.update(_model(device) for device in gpus.devices)
         if query.group and query.group not in groups.get(host, ()):
             continue
-        parts = [gpus] if query.by == "host" else [Gpus(gpus.host, (device,)) for device in gpus.devices]
-        rows += [
-            _row(host, part, findings.get(host, ()), today, single=query.by == "gpu", run=each.run, taken=each.taken)
-            for part in parts
-        ]
+        about = findings.get(host, ())
+        if query.by == "host":
+            rows.append(_row(each, gpus, about, today))
+        for device in gpus.devices if query.by == "gpu" else ():
+            mine = [finding for finding in about if finding.subject == f"GPU {device.index}"]
+            rows.append(_row(each, Gpus(gpus.host, (device,)), mine, today, gpu=device.index))
     chosen = [row for row in rows if _is_chosen(row, query)]
     shown, part_of_all = cut(chosen, query.page, _ROWS)
     return GpusShown(
@@ -135,28 +137,22 @@ def _findings(history: History) -> Mapping[str, Sequence[Finding]]:
     return found
 
 
-def _row(
-    host: str, gpus: Gpus, findings: Sequence[Finding], today: date, *, single: bool, run: int, taken: datetime
-) -> GpuRow:
-    name = gpus.devices[0].index if single else None
-    about = [each for each in findings if name is None or each.subject == f"GPU {name}"]
-    marks = [mark_of(each, today) for each in about]
+def _row(look: HostSnapshot, gpus: Gpus, findings: Iterable[Finding], today: date, gpu: str | None = None) -> GpuRow:
+    told = marked(findings, today)
     return GpuRow(
-        host=host,
-        gpu=name,
+        host=look.host,
+        gpu=gpu,
         models=dict(Counter(_model(device) for device in gpus.devices)),
         memory_mib=next((device.values.get("memory_mib") for device in gpus.devices), None),
         driver=_driver(gpus),
         cuda=_text(gpus.host.get("cuda")),
         settings=_settings(gpus.devices),
         counters=counters(gpus.devices),
-        mark=min(marks, key=lambda mark: mark.rank, default=Mark.SAME),
-        problems=tuple(
-            f"{each.subject}: {each.text}" for each, mark in zip(about, marks, strict=True) if mark.is_trouble
-        ),
+        mark=told[0].mark if told else Mark.SAME,
+        problems=tuple(f"{each.finding.subject}: {each.finding.text}" for each in told if each.mark.is_trouble),
         simulated=gpus.simulated,
-        run=run,
-        taken=taken,
+        run=look.run,
+        taken=look.taken,
     )
 
 
