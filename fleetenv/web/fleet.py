@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 from fleetenv.drift.finding import Finding
 from fleetenv.events import Status
 from fleetenv.history.model import HostRun, Kind, Standing, TaskResult
+from fleetenv.history.store import History
 from fleetenv.report.drift.words import is_lost
 
 
@@ -129,6 +130,17 @@ def _subjects(results: Sequence[TaskResult]) -> Iterator[tuple[str, TaskResult]]
         yield (name if seen[name] == 1 else f"{name} #{seen[name]}"), each
 
 
-def groups_of(visits: Iterable[HostRun]) -> Mapping[str, tuple[str, ...]]:
-    """Return each host's groups."""
-    return {each.host: each.groups for each in visits}
+class Groups:
+    """Which hosts are in which groups, as of the last run at each."""
+
+    def __init__(self, history: History) -> None:
+        self._of = {each.host: each.groups for each in history.runs.latest()}
+
+    def has(self, group: str, host: str) -> bool:
+        """Whether a host is in a group; every host is in the group without a name."""
+        return not group or group in self._of.get(host, ())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All groups."""
+        return tuple(sorted({group for groups in self._of.values() for group in groups}))

@@ -132,6 +132,8 @@ def test_an_environment_shows_who_differs_in_what(dashboard):
     ]  # fmt: skip
     by_package = rows(dashboard.page("/environments/nlp_train?by=package"))
     assert any(row.startswith("numpy 1.26.3") and "gpu006" in row for row in by_package)
+    assert dashboard.data("/environments/nlp_train?group=none")["hosts"] == 0
+    assert dashboard.page("/environments/nlp_train?group=none&by=package")
     everything = dashboard.data("/environments/nlp_train?show=all&q=library")
     assert len(everything["rows"]) == 120
     lines = {line["name"]: line for line in dashboard.data("/environments")["rows"]}

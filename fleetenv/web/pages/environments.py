@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -12,7 +11,7 @@ from fleetenv.drift.snapshot import Plain
 from fleetenv.errors import InputError
 from fleetenv.history.store import History
 from fleetenv.web.contents import mapping, packages_of
-from fleetenv.web.fleet import groups_of
+from fleetenv.web.fleet import Groups
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
 from fleetenv.web.variants import Row, Spread, Variant, rows_of, spreads_of, variants_of
 
@@ -88,19 +87,23 @@ class EnvironmentShown(Struct, frozen=True, kw_only=True):
 
 
 def _environments(history: History, query: EnvironmentsQuery) -> EnvironmentsShown:
-    groups = groups_of(history.runs.latest())
+    groups = Groups(history)
     found: dict[str, dict[str, Mapping[str, Plain]]] = {}
-    hosts = 0
-    for host, each in history.snapshots.latest().items():
-        if query.group and query.group not in groups.get(host, ()):
-            continue
-        hosts += 1
-        for name, environment in mapping(each.snapshot.get("environments")).items():
+    hosts = dict(_hosts(history, groups, query.group))
+    for host, environments in hosts.items():
+        for name, environment in environments.items():
             found.setdefault(name, {})[host] = packages_of(environment)
     words = words_of(query.q)
     lines = [_line(name, packages) for name, packages in sorted(found.items()) if has_words(words, name)]
     rows, part = cut(lines, query.page, _NAMES)
-    return EnvironmentsShown(tuple(rows), part, hosts, _names(groups))
+    return EnvironmentsShown(tuple(rows), part, len(hosts), groups.names)
+
+
+def _hosts(history: History, groups: Groups, group: str) -> Iterator[tuple[str, Mapping[str, Plain]]]:
+    """Yield the hosts of a group with their environments; hosts whose environments were not looked at are left out."""
+    for host, look in history.snapshots.latest().items():
+        if groups.has(group, host) and "environments" in look.snapshot:
+            yield host, mapping(look.snapshot["environments"])
 
 
 def _line(name: str, packages: Mapping[str, Mapping[str, Plain]]) -> EnvironmentLine:
@@ -109,30 +112,15 @@ def _line(name: str, packages: Mapping[str, Mapping[str, Plain]]) -> Environment
 
 
 def _environment(history: History, query: EnvironmentQuery) -> EnvironmentShown:
-    groups = groups_of(history.runs.latest())
-    packages: dict[str, Mapping[str, Plain]] = {}
-    missing = []
-    for host, each in history.snapshots.latest().items():
-        if query.group and query.group not in groups.get(host, ()):
-            continue
-        environments = mapping(each.snapshot.get("environments"))
-        if query.name in environments:
-            packages[host] = packages_of(environments[query.name])
-        elif "environments" in each.snapshot:
-            missing.append(host)
+    groups = Groups(history)
+    hosts = dict(_hosts(history, groups, query.group))
+    packages = {host: packages_of(found[query.name]) for host, found in hosts.items() if query.name in found}
     if not packages and not query.group:
         raise InputError(f"no host has an environment '{query.name}'")
     variants = variants_of(packages)
     shown = [*variants[:1], *(each for each in variants[1:] if not query.host or query.host in each.hosts)][:_VARIANTS]
     by = query.by or ("variant" if len(variants) <= _VARIANTS or query.host else "package")
-    words = words_of(query.q)
-    everything = query.show == "all" or len(variants) == 1
-    spreads = [
-        each
-        for each in spreads_of(variants if by == "package" else shown)
-        if (everything or len(each.shares) > 1) and has_words(words, each.key)
-    ]
-    kept, part = cut(spreads, query.page, _SPREADS if by == "package" else _ROWS)
+    kept, part = _spreads(variants if by == "package" else shown, query, _SPREADS if by == "package" else _ROWS)
     keys = {each.key for each in kept}
     return EnvironmentShown(
         name=query.name,
@@ -142,20 +130,26 @@ def _environment(history: History, query: EnvironmentQuery) -> EnvironmentShown:
         rows=tuple(row for row in rows_of(shown) if row.key in keys) if by == "variant" else (),
         spreads=tuple(kept) if by == "package" else (),
         part=part,
-        missing=tuple(missing),
+        missing=tuple(host for host in hosts if host not in packages),
         hosts=len(packages),
-        groups=_names(groups),
+        groups=groups.names,
     )
+
+
+def _spreads(variants: Sequence[Variant], query: EnvironmentQuery, size: int) -> tuple[Sequence[Spread], Slice]:
+    """Return the packages that were asked for, and stand on the page that was."""
+    words = words_of(query.q)
+    everything = query.show == "all" or len(variants) == 1
+    chosen = [
+        each for each in spreads_of(variants) if (everything or len(each.shares) > 1) and has_words(words, each.key)
+    ]
+    return cut(chosen, query.page, size)
 
 
 def _variant(variant: Variant, commonest: Variant) -> VariantShown:
     keys = variant.values.keys() | commonest.values.keys()
     differs = sum(variant.values.get(key) != commonest.values.get(key) for key in keys)
     return VariantShown(variant.hosts, len(variant.values), differs)
-
-
-def _names(groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(sorted(Counter(group for names in groups.values() for group in names)))
 
 
 ENVIRONMENTS = Page("/environments", "environments", EnvironmentsQuery, _environments)

@@ -12,7 +12,7 @@ from fleetenv.drift.finding import Against, Finding, Waiver
 from fleetenv.history.store import History
 from fleetenv.report.drift import words
 from fleetenv.severity import Severity
-from fleetenv.web.fleet import groups_of, waived
+from fleetenv.web.fleet import Groups, waived
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
 
 _ROWS = 100
@@ -63,7 +63,7 @@ class FindingsShown(Struct, frozen=True):
 
 def _findings(history: History, query: FindingsQuery) -> FindingsShown:
     today = date.today()
-    groups = groups_of(history.runs.latest())
+    groups = Groups(history)
     everything = [each.finding for each in history.findings.open([query.host] if query.host else None)]
     wanted = words_of(query.q)
     chosen = [
@@ -73,7 +73,7 @@ def _findings(history: History, query: FindingsQuery) -> FindingsShown:
         and query.severity in (None, each.severity)
         and query.against in (None, each.against)
         and query.code in ("", each.code)
-        and (not query.group or query.group in groups.get(each.host, ()))
+        and groups.has(query.group, each.host)
         and has_words(wanted, each.host, each.code, each.subject, each.text)
     ]
     rows, part = cut(_shared(chosen, apart=query.by == "host"), query.page, _ROWS)
@@ -82,7 +82,7 @@ def _findings(history: History, query: FindingsQuery) -> FindingsShown:
         part=part,
         counts=dict(Counter(each.severity for each in chosen)),
         hosts=len({each.host for each in chosen}),
-        groups=tuple(sorted({group for names in groups.values() for group in names})),
+        groups=groups.names,
         codes=tuple(sorted({each.code for each in everything})),
     )
 

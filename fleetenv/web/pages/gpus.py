@@ -17,7 +17,7 @@ from fleetenv.history.model import HostSnapshot
 from fleetenv.history.store import History
 from fleetenv.web.contents import Device, Gpus, gpus_of
 from fleetenv.web.counters import counter_plots, counters
-from fleetenv.web.fleet import Mark, groups_of, marked
+from fleetenv.web.fleet import Groups, Mark, marked
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
 from fleetenv.web.plot import Plot
 from fleetenv.web.render import plain_text
@@ -94,7 +94,7 @@ class GpusShown(Struct, frozen=True, kw_only=True):
 
 def _gpus(history: History, query: GpusQuery) -> GpusShown:
     today = date.today()
-    groups = groups_of(history.runs.latest())
+    groups = Groups(history)
     findings = _findings(history)
     rows: list[GpuRow] = []
     drivers: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def _gpus(history: History, query: GpusQuery) -> GpusShown:
         hosts += 1
         drivers[_driver(gpus) or "none"] += 1
         models.update(_model(device) for device in gpus.devices)
-        if query.group and query.group not in groups.get(host, ()):
+        if not groups.has(query.group, host):
             continue
         about = findings.get(host, ())
         if query.by == "host":
@@ -124,7 +124,7 @@ def _gpus(history: History, query: GpusQuery) -> GpusShown:
         gpus=models.total(),
         drivers=_counted(drivers),
         models=_counted(models),
-        groups=tuple(sorted({group for names in groups.values() for group in names})),
+        groups=groups.names,
         plots=tuple(islice(_plots(history, shown), _PLOTS)),
     )
 
