@@ -23,7 +23,7 @@ class Commands(Struct, frozen=True):
 
     def on(self, host: str, command: str, *words: str) -> str:
         """Return another command of fleetenv for one host: `ping`, `clean`, `gpu`, `verify`."""
-        return sh("fleetenv", command, host, *self._inventory(), *words)
+        return sh("fleetenv", command, host, *words, *self._inventory())
 
     def _inventory(self) -> tuple[str, ...]:
         return tuple(word for each in self.inventories for word in ("-i", each))

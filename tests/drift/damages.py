@@ -95,7 +95,7 @@ DAMAGES = (
         "gpu01", "environment-elsewhere", "{root}/seg", "note", "packages", "conda env remove -p {root}/seg",
         "cp -a $legacy $root/seg; rm $root/seg/conda-meta/fleetenv; echo $root/seg >>~/.conda/environments.txt",
     ),
-    Damage("gpu01", "other-environment", "legacy", "note", "0001-", "fleetenv clean gpu01 -i "),
+    Damage("gpu01", "other-environment", "legacy", "note", "0001-", "fleetenv clean gpu01 -"),
     Damage("gpu01", "pip-over-conda", "legacy: fleet-tensor", "warning", "by fleet_tensor 1.5 (pip)",
            "fleetenv verify gpu01", "$legacy/bin/python -m pip install -q --index-url $index fleet-tensor==1.5"),
     Damage("gpu01", "files-changed", "legacy", "warning", "LICENSE", "--env legacy",
@@ -112,7 +112,7 @@ DAMAGES = (
     Damage("gpu01", "world-writable", "{prefix}/bin", "warning", "everybody", "sudo chmod o-w {prefix}/bin",
            "chmod o+w $prefix/bin"),
     Damage("gpu01", "leftover", "{prefix}/envs/.fleetenv/nlp_train/0009-feedbeef", "warning", "unfinished",
-           "fleetenv clean gpu01 -i ", "mkdir $prefix/envs/.fleetenv/nlp_train/0009-feedbeef"),
+           "fleetenv clean gpu01 -", "mkdir $prefix/envs/.fleetenv/nlp_train/0009-feedbeef"),
     Damage("gpu01", "leftover", "{prefix}/envs/.fleetenv/lock.held", "warning", "eve@ctl", "fleetenv clean gpu01", r"""
         holder='{"who": "eve@ctl", "what": "building", "host": "gpu01", "process": 1, "since": 1.0, "token": "t"'
         boot=$(cat /proc/sys/kernel/random/boot_id)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
+import shlex
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +196,17 @@ def test_nothing_else_is_found_and_nothing_on_the_host_that_was_spared(site, dam
 def test_every_kind_of_damage_is_its_own():
     assert len(DAMAGES) >= 25
     assert len({(each.host, each.code, each.subject) for each in DAMAGES}) == len(DAMAGES)
+
+
+def test_every_command_that_mends_something_is_one_that_fleetenv_knows(damaged):
+    advice = {each["advice"] for each in damaged[1]["findings"] if each["against"] != "time"}
+    commands = {command for each in advice for command in re.findall(r"fleetenv [a-z]+ .*?(?=$|;|, or )", each)}
+    assert {shlex.split(each)[1] for each in commands} >= {"apply", "adopt", "clean", "verify", "envs", "ping"}
+    for command in commands:
+        name, *words = shlex.split(command)[1:]
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        import_module(f"fleetenv.cli.{name}").add_arguments(parser)
+        assert parser.parse_args(words).inventory == ["lab/inventory.yml", "groups.yml", "gone.yml"]
 
 
 def test_secrets_of_the_playbook_are_nowhere_in_the_report(damaged):
