@@ -15,15 +15,15 @@ from msgspec.structs import replace
 from fleetenv.conda.channels import find_mirror
 from fleetenv.conda.environment import SCRIPT, EnvironmentState, Subject, parse
 from fleetenv.conda.lint import lint
-from fleetenv.conda.lock import Lock, PlatformLock, fresh_lock
-from fleetenv.conda.mirrors import mirror_route
+from fleetenv.conda.lock import Lock, fresh_lock
 from fleetenv.conda.plan import Plan
 from fleetenv.conda.spec import Spec, read_spec
 from fleetenv.conda.virtual import PLATFORMS
 from fleetenv.conda.whoami import whoami
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.modules.base import Controller, Module, StateModule
-from fleetenv.modules.requirements import require
+from fleetenv.modules.buildrequest import build_request
+from fleetenv.modules.requirements import platform_lock, require
 from fleetenv.onhost.arrivals import FOLDER
 from fleetenv.onhost.request import Request
 from fleetenv.remote import Lookup, Offer, Run, Send, Step, sh
@@ -156,14 +156,14 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def places(self) -> tuple[Place, ...]:
         """Return the environment, and the Miniconda that it belongs to."""
-        return Place("miniconda", self.prefix), Place("environment", f"{self.prefix}/envs/{self._title}")
+        return Place("miniconda", self.prefix), Place("environment", f"{self.prefix}/envs/{self.title}")
 
     def observe(self) -> Lookup[EnvironmentState | None]:
         """Return the question, the same for all environments of a host but for its subject."""
         digests = tuple(self.plan.digests.values()) if self.plan else ()
         subject = Subject(
             prefix=self.prefix,
-            name=self._title,
+            name=self.title,
             digests=digests,
             needs_cuda=self.plan is not None and self.plan.needs_cuda,
             needs_access=self.plan is not None and self.plan.needs_access,
@@ -182,8 +182,8 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if not found.miniconda and not self.check_mode:
             task = f"a task 'miniconda: {{prefix: {self.prefix}, ...}}' before this one installs it"
             raise TaskFailed(f"there is no Miniconda in {self.prefix}: {task}")
-        locked = self._locked(found)
-        require(locked.conda, found, self._title)
+        locked = platform_lock(self.plan, found, self.title)
+        require(locked.conda, found, self.title)
         assert self.plan
         packages, pip = self.plan.wanted[locked.platform]
         settings = self.plan.spec.settings
@@ -193,7 +193,7 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
             packages=packages,
             pip=pip,
             variables=self.plan.spec.variables,
-            frozen=self._freezes,
+            frozen=self.freezes,
             owner=settings.owner or UNSET,
             group=settings.group or UNSET,
             mode=settings.mode.zfill(4) if settings.mode else UNSET,
@@ -211,18 +211,20 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         found = diff.found
         assert found is not None
         if self.state == "absent" and not found.miniconda:
-            raise TaskFailed(f"there is no Miniconda in {self.prefix}: remove {self.prefix}/envs/{self._title} by hand")
+            raise TaskFailed(f"there is no Miniconda in {self.prefix}: remove {self.prefix}/envs/{self.title} by hand")
         folder = f"{self.prefix}/.fleetenv"
         builder = program()
         tools = found.tools if isinstance(found.tools, tuple) else ()
         yield Run(sh("mkdir", "-p", folder))
         if builder.name not in tools:
             yield Send(builder.data, f"{folder}/{builder.name}", mode=0o644)
-        request = Request("remove", self.prefix, self._title, who=whoami(), lock_timeout=self.lock_timeout)
+        request = Request("remove", self.prefix, self.title, who=whoami(), lock_timeout=self.lock_timeout)
         offers: tuple[Offer, ...] = ()
         if self.state == "present":
             coming = list(self._coming(found))
-            request = dataclasses.replace(self._request(found), coming=[dataclasses.asdict(each) for each in coming])
+            request = dataclasses.replace(
+                build_request(self, found), coming=[dataclasses.asdict(each) for each in coming]
+            )
             needed = [*self.offers.get(request.platform, ())]
             for each in self.coming:
                 needed += each.offers.get(request.platform, ())
@@ -249,87 +251,25 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """Say what environments that come later ask for, as far as it is known that this host can have them."""
         for each in self.coming:
             with suppress(TaskFailed):  # told at its turn
-                require(each._locked(found).conda, found, each._title)
+                require(platform_lock(each.plan, found, each.title).conda, found, each.title)
                 if found.driver is not UNSET or not (each.plan and each.plan.needs_cuda):
-                    yield each._request(found)
+                    yield build_request(each, found)
 
     def returns(self, found: EnvironmentState | None) -> Mapping[str, Value]:
         """Return where the environment is, and which generation of it."""
         if found is None or not found.present:
             return {}
         generation = found.generation if isinstance(found.generation, str) else None
-        return {"path": f"{self.prefix}/envs/{self._title}", "generation": generation}
+        return {"path": f"{self.prefix}/envs/{self.title}", "generation": generation}
 
     @property
-    def _title(self) -> str:
+    def title(self) -> str:
+        """The environment's name."""
         assert self.environment
         return self.environment
 
     @property
-    def _freezes(self) -> bool:
+    def freezes(self) -> bool:
+        """Whether conda is to refuse changes by hand."""
         assert self.plan
         return self.plan.spec.settings.freeze is not False if self.frozen is None else self.frozen
-
-    def _locked(self, found: EnvironmentState) -> PlatformLock:
-        assert self.plan
-        assert self.plan.lock
-        platforms = self.plan.lock.platforms
-        platform = PLATFORMS.get(str(found.machine), str(found.machine))
-        if platform not in platforms:
-            have = " ".join(f"--platform {each}" for each in (*platforms, platform))
-            command = f"run 'fleetenv lock {self.plan.spec.path} {have}'"
-            raise TaskFailed(f"this host is {platform}; the lock of {self._title} has no packages for that: {command}")
-        return platforms[platform]
-
-    def _request(self, found: EnvironmentState) -> Request:
-        from fleetenv.conda.builder import rattler_version, runtime
-
-        assert self.plan
-        assert self.plan.lock
-        spec, locked = self.plan.spec, self._locked(found)
-        packed = runtime(str(found.machine), zstd=found.zstd is True)
-        direct = {each.name for each in spec.pip if each.direct_url}
-        options = [
-            f"{each.option} {each.value}"
-            for each in spec.pip_options
-            if not self.pip_index or each.option != "--index-url"
-        ]
-        return Request(
-            action="build",
-            prefix=self.prefix,
-            name=self._title,
-            keep=self.keep,
-            seen=found.generation if isinstance(found.generation, str) else "",
-            runtime=packed.name if packed else "",
-            runtime_sha256=packed.sha256 if packed else "",
-            runtime_version=packed.version if packed else rattler_version(),
-            digest=self.plan.digests[locked.platform],
-            lock=self.plan.lock.text,
-            platform=locked.platform,
-            via=self.packages_via,
-            routes=[mirror_route(mirror) for mirror in self.mirrors],
-            specs=[each.text for each in spec.conda],
-            wheels=[
-                {
-                    "name": each.name,
-                    "version": each.version,
-                    "url": each.url,
-                    "sha256": each.sha256,
-                    "direct": each.name in direct,
-                }
-                for each in locked.pip
-            ],
-            pip_options=options + ([f"--index-url {self.pip_index}"] if self.pip_index else []),
-            variables=spec.variables,
-            frozen=f"fleetenv keeps this environment as {spec.path.name} says: change that file"
-            if self._freezes
-            else "",
-            check=self.check,
-            verify=spec.settings.verify,
-            verify_timeout=self.verify_timeout,
-            owner=spec.settings.owner or "",
-            group=spec.settings.group or "",
-            mode=spec.settings.mode or "",
-            who=whoami(),
-            lock_timeout=self.lock_timeout,
-        )

@@ -1,4 +1,4 @@
-"""Whether a host can have an environment: what locked packages need of its driver and C library."""
+"""Whether a host can have an environment: what a lock has for its platform, and needs of its driver and C library."""
 
 from __future__ import annotations
 
@@ -7,10 +7,28 @@ from collections.abc import Sequence
 from msgspec import UNSET
 
 from fleetenv.conda.environment import EnvironmentState
-from fleetenv.conda.lock import CondaPackage
-from fleetenv.conda.virtual import Unmet, unmet, virtual_packages
+from fleetenv.conda.lock import CondaPackage, PlatformLock
+from fleetenv.conda.plan import Plan
+from fleetenv.conda.virtual import PLATFORMS, Unmet, unmet, virtual_packages
 from fleetenv.errors import TaskFailed
 from fleetenv.gpu.compat import max_cuda, min_driver
+
+
+def platform_lock(plan: Plan | None, found: EnvironmentState, environment: str) -> PlatformLock:
+    """Return what a lock has for a host's platform.
+
+    Raises:
+        TaskFailed: it has nothing for that.
+    """
+    assert plan
+    assert plan.lock
+    platforms = plan.lock.platforms
+    platform = PLATFORMS.get(str(found.machine), str(found.machine))
+    if platform not in platforms:
+        have = " ".join(f"--platform {each}" for each in (*platforms, platform))
+        command = f"run 'fleetenv lock {plan.spec.path} {have}'"
+        raise TaskFailed(f"this host is {platform}; the lock of {environment} has no packages for that: {command}")
+    return platforms[platform]
 
 
 def require(packages: Sequence[CondaPackage], found: EnvironmentState, environment: str) -> None:
