@@ -170,7 +170,7 @@ def _rules(fleet: Fleet) -> Mapping[str, tuple[Rule, ...]]:
 
 def _aspects(text: str) -> frozenset[Against]:
     """Read the value of `--only`, as argparse's `type`."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    words = [word.strip() for word in text.split(",")]
     for word in words:
         if word not in _CHOICES:
             hint = nearest(word, _CHOICES) or f"it is some of {', '.join(_CHOICES)}"

@@ -15,6 +15,7 @@ import argparse
 import fnmatch
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetenv.cli.recording import add_history_file, history_file
@@ -42,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=_limit, default=_LIMIT, metavar="N", help=f"at most so many (default: {_LIMIT})"
     )
     parser.add_argument("--since", metavar="DATE", help="only since then: 2026-11-21, 36h, 7d, or a run")
-    parser.add_argument("--kind", type=Kind, choices=list(Kind), metavar="KIND", help="apply, check, drift or plan")
+    parser.add_argument(
+        "--kind", choices=[str(kind) for kind in Kind], metavar="KIND", help="apply, check, drift or plan"
+    )
     parser.add_argument(
         "--prune",
         type=_kept,
@@ -64,14 +67,17 @@ def run(options: argparse.Namespace) -> int:
             return 0
         since = history.runs.since(options.since) if options.since else None
         runs = history.runs.find(
-            hosts=_hosts(options, history.runs.known_hosts()), kind=options.kind, since=since, limit=options.limit
+            hosts=_hosts(options, history.runs.known_hosts()),
+            kind=Kind(options.kind) if options.kind else None,
+            since=since,
+            limit=options.limit,
         )
     if options.json:
         sys.stdout.write(runs_json(runs))
     else:
         from fleetenv.report.history.listing import print_runs
 
-        print_runs(runs, table_console())
+        print_runs(runs, table_console(), Path.cwd())
     return 0
 
 

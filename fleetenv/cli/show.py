@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetenv.cli.recording import add_history_file, history_file
@@ -54,7 +55,7 @@ def _show_run(history: History, number: int, *, as_json: bool) -> None:
         return
     from fleetenv.report.history.run import print_run
 
-    print_run(found, hosts, findings, table_console())
+    print_run(found, hosts, findings, table_console(), Path.cwd())
 
 
 def _show_host(history: History, number: int, name: str, *, as_json: bool) -> None:
@@ -71,4 +72,4 @@ def _show_host(history: History, number: int, name: str, *, as_json: bool) -> No
         return
     from fleetenv.report.history.run import print_host
 
-    print_host(found, host, results, findings, table_console())
+    print_host(found, host, results, findings, table_console(), Path.cwd())

@@ -132,13 +132,10 @@ class Runs:
         Raises:
             InputError: it is neither.
         """
-        if ago := _AGO.fullmatch(text):
-            return datetime.now().astimezone() - int(ago[1]) * _UNITS[ago[2]]
-        if not text.isdigit():
-            try:
-                return datetime.fromisoformat(text).astimezone()
-            except (ValueError, OverflowError):
-                pass
+        if moment := _moment(text):
+            if moment > datetime.now().astimezone():
+                raise InputError(f"{text} lies in the future, and what was seen lies in the past")
+            return moment
         try:
             return self.resolve(text, before=before)
         except InputError as error:
@@ -213,7 +210,7 @@ class Runs:
         rows = self._connection.execute("SELECT id, started FROM run ORDER BY id DESC").fetchall()
         found = [number for number, started in rows if datetime.fromtimestamp(started).isoformat().startswith(wanted)]
         if not found:
-            raise InputError(f"no run started at {text}", hint="'fleetenv history' lists them")
+            raise InputError(f"no run started at '{text}'", hint="'fleetenv history' lists them")
         if len(found) > 1:
             numbers = ", ".join(map(str, found[:5]))
             raise InputError(
@@ -254,6 +251,16 @@ class Runs:
         if blob not in self._groups:
             self._groups[blob] = msgspec.json.decode(self._blobs.get(blob), type=tuple[str, ...])
         return self._groups[blob]
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the moment that a date, or `36h`, means; None: it is neither."""
+    try:
+        if ago := _AGO.fullmatch(text):
+            return datetime.now().astimezone() - int(ago[1]) * _UNITS[ago[2]]
+        return None if text.isdigit() else datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        return None
 
 
 _Row: TypeAlias = "tuple[int, float, float | None, float | None, int | None, int, str, str, str, int, int, int, int, int, int, int, int]"  # noqa: E501

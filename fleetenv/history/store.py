@@ -8,9 +8,9 @@ Example:
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from fleetenv.history.changes import Changes
 from fleetenv.history.database import HistoryError, explained, open_database
@@ -18,9 +18,6 @@ from fleetenv.history.findings import Findings
 from fleetenv.history.runs import Runs
 from fleetenv.history.series import Series
 from fleetenv.history.snapshots import Snapshots
-
-if TYPE_CHECKING:
-    import sqlite3
 
 
 class History:
@@ -46,7 +43,7 @@ class History:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        if error is not None:
+        if isinstance(error, sqlite3.Error):  # others are not about the file: a pipe that broke
             with explained(self.file):
                 raise error
 

@@ -67,7 +67,8 @@ def read_token(file: Path) -> str:
     try:
         token = file.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the token in {file}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"cannot read the token in {file}: {reason}") from error
     if not MIN_TOKEN <= len(token) <= _MAX_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
         raise InputError(
             f"the token in {file} must be one word of {MIN_TOKEN} to {_MAX_TOKEN} ASCII characters",

@@ -1,6 +1,8 @@
 """`fleetenv history` and `fleetenv show`, as users see them."""
 
 import json
+import os
+import subprocess
 from datetime import timedelta
 
 import pytest
@@ -84,7 +86,7 @@ def test_a_run_is_shown_with_its_hosts_and_findings(shown):
 
 def test_a_host_of_a_run_is_shown_task_by_task(shown):
     assert lines(shown("show", "2", "gpu01"))[1:8] == [
-        "of a100, lab",
+        "in groups a100, lab",
         "changed motd : Greet (motd) roles/motd/tasks/main.yml:4",
         "two",
         r"lines\x1b]0;owned\x07",
@@ -114,6 +116,8 @@ def test_json_says_it_all(shown):
         (["show", "1", "gpu1"], "run 1 did not go to 'gpu1'; did you mean 'gpu01'?"),
         (["history", "gpux"], "no host matches 'gpux'; did you mean 'gpu02'?"),
         (["history", "--since", "yesterday"], "'yesterday' is neither a run nor a date"),
+        (["history", "--since", "2999-01-01"], "2999-01-01 lies in the future"),
+        (["history", "--kind", "look"], "choose from 'apply', 'check', 'drift', 'plan'"),
         (["history", "--prune", "0d"], "'0d' is neither a number of runs nor of days"),
         (["history", "--history", "none.db"], "there is no history yet at none.db"),
     ],
@@ -123,3 +127,21 @@ def test_what_cannot_be_is_said(shown, words, why):
     assert done.status == 1
     assert why in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_playbook_outside_of_git_is_named_as_one_would_type_it(fleetenv_cli, tmp_path):
+    book = Book(tmp_path / "history.db")
+    book.day(0, {"gpu01": {}}, playbook=str(tmp_path / "lab/playbooks/site.yml"))
+    book.connection.close()
+    (tmp_path / "lab").mkdir()
+    words = ("--history", book.file)
+    assert "run 1 drift of playbooks/site.yml" in lines(fleetenv_cli("show", "1", *words, cwd=tmp_path / "lab"))
+    assert f"run 1 drift of {tmp_path}/lab/playbooks/site.yml" in lines(fleetenv_cli("show", "1", *words))
+
+
+def test_a_reader_that_goes_away_is_no_fault_of_the_history(shown):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = shown.start("show", "2", stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert process.communicate(timeout=60)[1] == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 from rich.console import Console
 from rich.text import Text
@@ -21,13 +21,16 @@ _STATES = {
 }
 
 
-def print_runs(runs: Sequence[Run], console: Console) -> None:
-    """Print a table of runs; where the terminal is narrow only of what matters most, so that each has a line."""
+def print_runs(runs: Sequence[Run], console: Console, folder: PurePath) -> None:
+    """Print a table of runs, as seen from `folder`.
+
+    Where the terminal is narrow it has only what matters most, so that each run has a line.
+    """
     wide = console.width >= _WIDE
     columns = ["RUN", "STARTED", "KIND", "PLAYBOOK", "HOSTS", "OUTCOME", *(["TOOK", "BY"] if wide else [])]
     table = plain_table(columns, narrow=("RUN", "STARTED", "KIND", "TOOK"), right=("RUN", "HOSTS", "TOOK"))
     for run in runs:
-        playbook = run.errand.playbook.place if wide else PurePosixPath(run.errand.playbook.place).name
+        playbook = playbook_of(run, folder) if wide else PurePosixPath(run.errand.playbook.place).name
         hosts = str(run.tally.hosts) if run.finished else "-"
         start = (str(run.number), f"{run.started:%Y-%m-%d %H:%M}", str(run.errand.kind), playbook, hosts)
         table.add_row(*cells(*start), outcome(run), *cells(*((took(run), by(run)) if wide else ())))
@@ -55,10 +58,16 @@ def _parts(run: Run) -> Iterator[str]:
         yield f"{tally.failed} failed"
     if tally.changed:
         yield f"{tally.changed} {'differ' if run.errand.kind in _LOOKS else 'changed'}"
-    if tally.same == tally.hosts != 0:
+    if tally.same == tally.hosts != 0 and not tally.findings:
         yield "all as wanted" if run.errand.kind in _LOOKS else "nothing to change"
     if run.errand.kind is Kind.DRIFT and tally.findings:
         yield counted(tally.findings, "finding")
+
+
+def playbook_of(run: Run, folder: PurePath) -> str:
+    """Return where a run's playbook is: in its repository; outside of git as one would type it in `folder`."""
+    place = PurePath(run.errand.playbook.place)
+    return str(place.relative_to(folder) if place.is_relative_to(folder) else place)
 
 
 def took(run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -16,7 +17,7 @@ from fleetenv.remote import sh
 from fleetenv.report.console import STYLES
 from fleetenv.report.difference import NOTHING
 from fleetenv.report.drift import words
-from fleetenv.report.history.listing import by, outcome, took
+from fleetenv.report.history.listing import by, outcome, playbook_of, took
 from fleetenv.report.hosts import name_hosts
 from fleetenv.report.recap import HostCounts
 from fleetenv.report.rows import recap_rows
@@ -31,19 +32,29 @@ _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE:
 _MORE = "--json has all of them"
 
 
-def print_run(run: Run, hosts: Sequence[HostRun], findings: Sequence[Finding], console: Console) -> None:
-    """Print a run: what it was, its hosts, those that were lost or failed by name, and its findings."""
-    print_parts(console, [*_head(run), *_hosts(hosts), *_lost(hosts), *_findings(findings, named=True)])
+def print_run(
+    run: Run, hosts: Sequence[HostRun], findings: Sequence[Finding], console: Console, folder: PurePath
+) -> None:
+    """Print a run: what it was, its hosts, those that were lost or failed by name, and its findings.
+
+    A playbook outside of git is named as one would type it in `folder`; so in `print_host`.
+    """
+    print_parts(console, [*_head(run, folder), *_hosts(hosts), *_lost(hosts), *_findings(findings, named=True)])
 
 
 def print_host(
-    run: Run, host: HostRun, results: Sequence[TaskResult], findings: Sequence[Finding], console: Console
+    run: Run,
+    host: HostRun,
+    results: Sequence[TaskResult],
+    findings: Sequence[Finding],
+    console: Console,
+    folder: PurePath,
 ) -> None:
     """Print one host of a run, task by task."""
-    title = Text(visible_line(host.host), "bold").append(f"  in {_title(run)}", "not bold")
+    title = Text(visible_line(host.host), "bold").append(f"  in {_title(run, folder)}", "not bold")
     parts: list[RenderableType] = [title]
     if host.groups:
-        parts.append(Text(f"  of {visible_line(', '.join(host.groups))}", "dim"))
+        parts.append(Text(f"  in {_groups(host.groups)}", "dim"))
     if host.lost is not None:
         parts.append(Text(f"  lost: {visible_line(host.lost)}", "red"))
     for each in results:
@@ -53,15 +64,19 @@ def print_host(
     print_parts(console, [*parts, *_findings(findings, named=False)])
 
 
-def _title(run: Run) -> str:
+def _title(run: Run, folder: PurePath) -> str:
     return visible_line(
-        f"run {run.number}: {run.errand.kind} of {run.errand.playbook.place}, {run.started:%Y-%m-%d %H:%M}"
+        f"run {run.number}: {run.errand.kind} of {playbook_of(run, folder)}, {run.started:%Y-%m-%d %H:%M}"
     )
 
 
-def _head(run: Run) -> Iterator[RenderableType]:
+def _groups(names: Sequence[str]) -> str:
+    return f"{'group' if len(names) == 1 else 'groups'} {visible_line(', '.join(names))}"
+
+
+def _head(run: Run, folder: PurePath) -> Iterator[RenderableType]:
     errand = run.errand
-    yield Text(f"run {run.number}  {errand.kind} of {visible_line(errand.playbook.place)}", "bold")
+    yield Text(f"run {run.number}  {errand.kind} of {visible_line(playbook_of(run, folder))}", "bold")
     rows = [
         ("started", f"{run.started:%Y-%m-%d %H:%M:%S %Z} by {by(run)}, took {took(run)}"),
         ("command", sh("fleetenv", *errand.command)),
