@@ -19,7 +19,7 @@ import pytest
 from fleetenv.lab import namespaces
 from fleetenv.lab.channel import LabChannel, build_channel
 from fleetenv.lab.embedded import EmbeddedFleet
-from fleetenv.lab.installer import Installer, installer_for_tests
+from fleetenv.lab.installer import Installer, build_installer, installer_for_tests
 from fleetenv.lab.namespaces import Account, NamespaceFleet
 from fleetenv.lab.nvidia_smi import Gpus
 
@@ -220,6 +220,12 @@ def lab_channel(tmp_path_factory: pytest.TempPathFactory) -> LabChannel:
 def lab_installer(lab_channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> Installer:
     """The Miniconda that tests install: FLEETENV_TEST_MINICONDA's if that is set, else the lab's."""
     return installer_for_tests(lab_channel, _shared(tmp_path_factory) / "lab-installer")
+
+
+@pytest.fixture(scope="session")
+def standin_installer(lab_channel: LabChannel, tmp_path_factory: pytest.TempPathFactory) -> Installer:
+    """The lab's Miniconda, where a real one would take too much time or room: FLEETENV_TEST_MINICONDA is for others."""
+    return build_installer(lab_channel, _shared(tmp_path_factory) / "standin-installer")
 
 
 def _shared(factory: pytest.TempPathFactory) -> Path:

@@ -154,7 +154,7 @@ class DirectConnection(Connection):
         session = None
         if stale and stale.busy and not stale.ended:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_END_TIMEOUT):
+                async with asyncio.timeout(min(_END_TIMEOUT, self.settings.patience)):
                     session = await stale.learn_session()
         self.round_trips += bool(become and become.asks)  # the password's prompt
         shell = await RemoteShell.start(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from fleetenv.conda.builder import runtime
+from fleetenv.conda.cache import cache_folder
 from fleetenv.conda.lock import read_lock
 from fleetenv.conda.relock import Wishes, relock
 from fleetenv.conda.spec import read_spec
@@ -43,6 +47,16 @@ def site_of(project: Project, folder: Path) -> Iterator[Wayward]:
     (folder / "site" / "anaconda" / "cloud" / "conda-forge").symlink_to(project.channel.path)
     with serving(folder / "site") as site:
         yield site
+
+
+def cache_without_packages(folder: Path) -> str:
+    """Return a controller's cache that has no package; py-rattler for hosts, which takes long to pack, it has."""
+    for zstd in (False, True):
+        runtime(platform.machine(), zstd=zstd)
+    (folder / "cache" / "fleetenv").mkdir(parents=True)
+    for path in cache_folder().glob("py-rattler-*"):
+        os.link(path, folder / "cache" / "fleetenv" / path.name)
+    return str(folder / "cache")
 
 
 def forge(project: Project, site: Wayward, name: str, *packages: str, pip: tuple[str, ...] = ()) -> Path:
@@ -80,7 +94,7 @@ def test_hosts_with_no_route_but_ssh_get_their_environments_and_packages_are_dow
             hosts: dict[str, Any] = json.loads(done.stdout)["hosts"]
             return hosts
 
-        cache = str(tmp_path / "cache")
+        cache = cache_without_packages(tmp_path)
         assert {host["changed"] for host in apply().values()} == {2}
         locked = [package for lock in locks for package in read_lock(lock).platforms[project.channel.subdir].conda]
         lacking = [each for each in locked if each.name.startswith("fleet-")]  # Miniconda has brought the others along
@@ -113,11 +127,12 @@ def test_a_host_whose_server_forwards_nothing(
     prefix = fleet.hosts[0].variables["lab_root"] + "/miniconda3"
     fleet.hosts[0].run(f"sh {miniconda} -b -p {prefix}")
     playbook = project.folder / "site.yml"
+    cache = cache_without_packages(tmp_path)
 
     def apply(*mirrors: str, spec: str = "nlp_train", via: str = "controller") -> Any:
         task = f"spec: {spec}.yml, prefix: {prefix}, packages_via: {via}, mirrors: {list(mirrors)}"
         playbook.write_text(f"- {{hosts: all, gather_facts: false, tasks: [{{conda_env: {{{task}}}}}]}}\n")
-        return fleetenv_cli("apply", playbook, "-i", fleet.inventory, env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
+        return fleetenv_cli("apply", playbook, "-i", fleet.inventory, env={"XDG_CACHE_HOME": cache})
 
     with site_of(project, tmp_path) as site:
         forge(project, site, "nlp_train", "fleet-text")

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,13 @@ from fleetenv.cli import main
 
 from .examples import EXAMPLES, write_files
 
-ANSIBLE_INVENTORY = Path(sys.executable).with_name("ansible-inventory")
+ANSIBLE_INVENTORY = Path(__file__).with_name("ansible_inventory.py")
 
 Print = Callable[..., str]
 
 
-@pytest.fixture
-def ansible(tmp_path_factory: pytest.TempPathFactory) -> Print:
+@pytest.fixture(scope="module")
+def ansible(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Print]:
     """Run ansible-inventory, untouched by the settings of whoever runs the tests."""
     home = tmp_path_factory.mktemp("home")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
@@ -30,13 +30,26 @@ def ansible(tmp_path_factory: pytest.TempPathFactory) -> Print:
     own = {"HOME": home, "ANSIBLE_HOME": home, "ANSIBLE_CONFIG": home / "ansible.cfg", "LC_ALL": "C.UTF-8"}
     environment = kept | {name: str(value) for name, value in own.items()}
 
-    def run(*arguments: str, **more: str) -> str:
-        command = [ANSIBLE_INVENTORY, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment | more, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    started: dict[tuple[tuple[str, str], ...], subprocess.Popen[str]] = {}  # one for each environment
 
-    return run
+    def run(*arguments: str, **more: str) -> str:
+        key = tuple(more.items())
+        if key not in started:
+            command = [sys.executable, "-P", str(ANSIBLE_INVENTORY)]
+            pipe = subprocess.PIPE
+            started[key] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment | more)
+        process = started[key]
+        assert process.stdin
+        assert process.stdout
+        output, errors = home / "output", home / "errors"
+        process.stdin.write(json.dumps([arguments, str(Path.cwd()), str(output), str(errors)]) + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "0\n", errors.read_text()
+        return output.read_text()
+
+    yield run
+    for process in started.values():
+        process.communicate()
 
 
 @pytest.fixture

@@ -9,21 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fleetenv.lab.installer import build_installer
 from fleetenv.lab.nvidia_smi import A100
 
 pytestmark = [pytest.mark.root, pytest.mark.sshd]
 
-TIMES = 20
+TIMES = 12
 
 
-def test_whatever_moment_the_controller_dies_the_next_run_converges(namespace_fleet, site, lab_channel, tmp_path):
+def test_whatever_moment_the_controller_dies_the_next_run_converges(namespace_fleet, site, standin_installer):
     fleet = namespace_fleet(TIMES + 2, gpus=A100)
     here = site(fleet)
-    installer = build_installer(lab_channel, tmp_path)  # never the real one: 22 of it do not fit into memory
     here.variables |= {
-        "conda_installer": str(installer.path),
-        "conda_installer_sha256": installer.sha256,
+        "conda_installer": str(standin_installer.path),  # of the real one so many do not fit into memory
+        "conda_installer_sha256": standin_installer.sha256,
         "conda_envs": ["nlp"],
     }
     seed = random.randrange(1 << 32)
