@@ -69,6 +69,15 @@ def serving(folder: Path, **manners: object) -> Iterator[Wayward]:
                     if site.trickle is not None and site.over.wait(site.trickle):
                         return
 
+        def do_HEAD(self) -> None:  # py-rattler asks so whether a channel is compressed; 501 would be tried again
+            content = site.content(self.path)
+            if site.status or content is None:
+                self.send_error(site.status or 404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+
         def log_message(self, *words: object) -> None:
             pass
 
