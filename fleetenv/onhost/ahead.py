@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _MARK = "conda-meta/.fleetenv-ahead"  # of a generation that waits for its turn: what was asked for, and what to tell
 _NOT_MEANT = ("keep", "seen", "runtime", "runtime_sha256", "who", "lock_timeout", "coming")
+_MOST = 3  # that are begun with one; pip, and commands that try an environment, may need much memory
 _FRESH = 3600.0  # seconds; what waited for longer was left by a run that was ended
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -52,7 +53,7 @@ class Following:
 
     def begin(self) -> None:
         """Begin to build the next one that is not there yet: this one has no need of the whole host any more."""
-        coming = [each for each in self.requests if not _is_there(each)]
+        coming = [each for each in self.requests if not _is_there(each)][:_MOST]
         if self._process is not None or not coming:
             return
         reading, self._shares = os.pipe()
@@ -99,7 +100,7 @@ class Following:
             with suppress(ProcessLookupError):
                 os.kill(self._process, signal.SIGKILL)
         else:
-            Progress(1).doing(f"building {', '.join(each.name for each in self.requests)} ahead")
+            Progress(1).doing("building those that follow")
         os.waitpid(self._process, 0)
 
 
