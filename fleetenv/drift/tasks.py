@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from fleetenv.drift.changed_files import by_package
 from fleetenv.drift.commands import Commands
 from fleetenv.drift.finding import Against, Finding
 from fleetenv.drift.report import Cell, HostReport, Item, Verdict
@@ -80,14 +81,17 @@ def _words(cell: Cell) -> str:
         return "is not there"
     if not cell.essential:
         return cell.msg or "differs; how is not told (no_log, or an action)"
-    told = [_difference(each) for each in cell.essential[:_MOST]]
-    more = len(cell.essential) - _MOST
+    differences = by_package(cell.essential)
+    told = [_difference(each) for each in differences[:_MOST]]
+    more = len(differences) - _MOST
     return "; ".join([*told, *([f"and {more} more"] if more > 0 else [])])
 
 
 def _difference(difference: Difference) -> str:
     if isinstance(difference.wanted, Content) and isinstance(difference.found, Content):
         return f"{difference.key} differs"
+    if difference.wanted is None and " files " in difference.key:
+        return f"{difference.key}: {value_words(difference.found)}"
     return f"{difference.key}: wanted {value_words(difference.wanted)}, found {value_words(difference.found)}"
 
 

@@ -24,7 +24,7 @@ from fleetenv.report.hosts import fold_hosts
 from fleetenv.state import Content, Difference
 
 from .fleets import CONDARC, driver, four_hosts, healthy, hostile, many_hosts, run
-from .looks import every_kind, large_fleet, many_kinds
+from .looks import every_kind, finding, large_fleet, many_kinds, with_findings
 
 FOUR = drift_report(four_hosts())
 MANY = drift_report(many_hosts(400))
@@ -80,6 +80,18 @@ def test_findings_in_ever_other_combinations_are_told_one_by_one():
     assert [shown.count(f"environment old_{kind}  ") for kind in range(7)] == [1] * 7
     assert "fleetenv clean gpu005 --environments  (and so for 79 others)" in shown
     assert "-l gpu040,gpu080,gpu120" in shown
+
+
+def test_what_eight_gpus_of_a_host_have_is_told_once():
+    clean = drift_report(run(["gpu01", "gpu02"], *healthy("gpu01", "gpu02")))
+    ecc = [finding("gpu01", "gpu-ecc-uncorrected", f"GPU {index}", "4 errors", "drain it") for index in range(8)]
+    report = with_findings(clean, *ecc, finding("gpu02", "gpu-ecc-uncorrected", "GPU 3", "4 errors", "drain it"))
+    shown = text(report)
+    assert shown.count("4 errors") == 2
+    assert "≠ gpu01\n  ≠ GPU [0:7]  [gpu-ecc-uncorrected]\n" in shown
+    assert "≠ gpu02\n  ≠ GPU 3  [gpu-ecc-uncorrected]\n" in shown
+    assert "9 findings" in shown.replace("\n", " ")
+    assert drift_markdown(report).count("4 errors") == 2
 
 
 def test_four_hundred_hosts_fit_a_screen():

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from fleetenv.drift.changed_files import by_package
 from fleetenv.drift.report import Cell, DriftReport, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.drift import words
-from fleetenv.report.drift.sections import Shared, Sharing, untold_notes
+from fleetenv.report.drift.sections import Shared, Sharing, by_gpu, untold_notes
 from fleetenv.report.text import clipped, counted, visible_line
 from fleetenv.severity import Severity
 
@@ -36,7 +37,7 @@ def drift_markdown(report: DriftReport) -> str:
 
 def _lines(report: DriftReport, rows: int) -> Iterator[str]:
     sharing = Sharing(report)
-    findings = sharing.shared(report.drifting)
+    findings = by_gpu(sharing.shared(report.drifting))
     yield f"## Drift: {_escaped(report.playbook)}"
     yield ""
     yield _summary(report)
@@ -81,7 +82,7 @@ def _row(report: DriftReport, shared: Shared) -> str:
 
 
 def _what(shared: Shared) -> str:
-    return _escaped(words.subject(shared.first)) + (" (simulated)" if shared.first.simulated else "")
+    return _escaped(shared.subject) + (" (simulated)" if shared.first.simulated else "")
 
 
 def _details(report: DriftReport, findings: Sequence[Shared], most: int) -> Iterator[str]:
@@ -90,7 +91,7 @@ def _details(report: DriftReport, findings: Sequence[Shared], most: int) -> Iter
     for shared, cell in detailed[:most]:
         item = None if shared.first.item is None else report.items[shared.first.item]
         where = f" ({item.task.location.file}:{item.task.location.line})" if item else ""
-        title = f"{words.hosts(shared.hosts, _MAX_NAMES)}: {words.subject(shared.first)}{where}"
+        title = f"{words.hosts(shared.hosts, _MAX_NAMES)}: {shared.subject}{where}"
         yield from _folded(title, [*_differences(cell)])
     if len(detailed) > most:
         yield from ("", f"Of {len(detailed) - most} more kinds the details are left out.")
@@ -102,7 +103,7 @@ def _is_long(cell: Cell) -> bool:
 
 
 def _differences(cell: Cell) -> Iterator[str]:
-    values, contents = part(cell.essential)
+    values, contents = part(by_package(cell.essential))
     if values:
         yield from ("| | wanted | found |", "| --- | --- | --- |")
         for each in values[:_MAX_DIFFERENCES]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -14,7 +14,10 @@ from fleetenv.severity import Severity
 
 
 class Shared(Struct, frozen=True):
-    """One finding that several hosts have alike, host by host; and its cell, if it is against the playbook."""
+    """One finding that several hosts have alike, host by host; and its cell, if it is against the playbook.
+
+    After [`by_gpu`][] also that of several GPUs of these hosts.
+    """
 
     findings: tuple[Finding, ...]
     cell: Cell | None = None
@@ -32,7 +35,12 @@ class Shared(Struct, frozen=True):
     @property
     def hosts(self) -> tuple[str, ...]:
         """Who has it."""
-        return tuple(each.host for each in self.findings)
+        return tuple(dict.fromkeys(each.host for each in self.findings))
+
+    @property
+    def subject(self) -> str:
+        """What it is about, on one line."""
+        return words.subject_of(self.findings)
 
 
 class Section(Struct, frozen=True):
@@ -82,9 +90,9 @@ class Sharing:
         for host, numbers in by_host.items():
             alike.setdefault(tuple(numbers), []).append(host)
         if sum(len(numbers) for numbers in alike) > 2 * len(shared):
-            return [Section(each.hosts, (each,)) for each in shared]
+            return [Section(each.hosts, (each,)) for each in by_gpu(shared)]
         sections = [
-            Section(tuple(hosts), tuple(_only(shared[number], hosts) for number in numbers))
+            Section(tuple(hosts), by_gpu([_only(shared[number], hosts) for number in numbers]))
             for numbers, hosts in alike.items()
         ]
         return sorted(sections, key=lambda each: (_badness(each.worst), -len(each.hosts)))
@@ -96,6 +104,17 @@ class Sharing:
             words.nameless(finding),
             tuple((each.key, value_text(each.wanted), value_text(each.found)) for each in differences),
         )
+
+
+def by_gpu(shared: Sequence[Shared]) -> tuple[Shared, ...]:
+    """Tell once what the same hosts have alike on several GPUs: eight GPUs with ECC errors are one thing to do."""
+    groups: dict[object, list[Shared]] = {}
+    for each in shared:
+        groups.setdefault((each.hosts, words.gpuless(each.first)), []).append(each)
+    return tuple(
+        group[0] if len(group) == 1 else Shared(tuple(finding for each in group for finding in each.findings))
+        for group in groups.values()
+    )
 
 
 def untold_notes(report: DriftReport) -> list[Finding]:

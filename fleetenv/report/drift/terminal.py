@@ -14,10 +14,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from fleetenv.drift.changed_files import by_package
 from fleetenv.drift.report import Cell, DriftReport, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.drift import words
-from fleetenv.report.drift.sections import Section, Shared, Sharing, untold_notes
+from fleetenv.report.drift.sections import Section, Shared, Sharing, by_gpu, untold_notes
 from fleetenv.report.text import clipped, counted, visible_line
 from fleetenv.severity import Severity
 
@@ -108,7 +109,7 @@ class _Printer:
     def _named(self, sections: Sequence[Section]) -> None:
         """Only name what would be too long."""
         for section in sections[:_MAX_NAMED]:
-            subjects = ", ".join(words.subject(each.first) for each in section.shared)
+            subjects = ", ".join(each.subject for each in section.shared)
             self._say(self._heading(section).append(f"  {clipped(subjects, _MAX_NAMES)}", "dim"))
         if sections:
             hosts = {host for section in sections for host in section.hosts}
@@ -125,7 +126,7 @@ class _Printer:
             self._say(text.append(self._since(shared), "dim"), 2)
         else:
             title = Text(f"{self._symbol(_SYMBOLS[finding.severity])} ", style)
-            title.append(words.subject(finding)).append(" (simulated)" if finding.simulated else "", "magenta")
+            title.append(shared.subject).append(" (simulated)" if finding.simulated else "", "magenta")
             self._say(title.append(self._where(shared), "dim"), 2)
             if not shared.is_told_by_values:
                 self._say(text, 4)
@@ -149,7 +150,7 @@ class _Printer:
         return f"  {since}" if since else ""
 
     def _differences(self, cell: Cell) -> None:
-        values, contents = part(cell.essential)
+        values, contents = part(by_package(cell.essential))
         table = _table("", "wanted", "found")
         for each in values[:_MAX_DIFFERENCES]:
             wanted, found = Text(value_text(each.wanted), "green"), Text(value_text(each.found), "red")
@@ -180,13 +181,13 @@ class _Printer:
 
     def _notes(self) -> None:
         """Say what is worth knowing, in a line each."""
-        notes = self._sharing.shared(untold_notes(self._report))
+        notes = by_gpu(self._sharing.shared(untold_notes(self._report)))
         if not notes:
             return
         self._say(Text("Worth knowing", "bold"))
         for shared in notes[:_MAX_NOTES]:
             note = Text(f"{self._symbol(_SYMBOLS[Severity.NOTE])} ", "cyan")
-            note.append(words.hosts(shared.hosts, _MAX_SAME), "bold").append(f"  {words.subject(shared.first)}: ")
+            note.append(words.hosts(shared.hosts, _MAX_SAME), "bold").append(f"  {shared.subject}: ")
             note.append(words.line(shared.first, _MAX_SAME)).append(self._where(shared), "dim")
             self._say(note, 2)
         if len(notes) > _MAX_NOTES:

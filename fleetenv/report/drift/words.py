@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from fleetenv.drift.codes import CODES
 from fleetenv.drift.finding import Against, Finding, Waiver
 from fleetenv.drift.report import DriftReport, Item
@@ -23,6 +25,7 @@ AGAINST = {
 }
 """What is wrong with a host, in general."""
 
+_GPU = "GPU "  # and its index: the subject of findings about one
 _MAX_SUBJECT = 200  # characters
 _MAX_TEXT = 4000
 _MAX_ADVICE = 1000
@@ -54,6 +57,14 @@ def title(item: Item) -> str:
 def subject(finding: Finding) -> str:
     """Return what it is about, on one line."""
     return name(finding.subject)
+
+
+def subject_of(findings: Sequence[Finding]) -> str:
+    """Return what findings that are alike are about, on one line; that of several GPUs is of `GPU [0:7]`."""
+    subjects = dict.fromkeys(each.subject for each in findings)
+    if len(subjects) == 1:
+        return subject(findings[0])
+    return name(f"GPU {fold_hosts(each.removeprefix(_GPU) for each in subjects)}")
 
 
 def text(finding: Finding) -> str:
@@ -96,6 +107,13 @@ def nameless(finding: Finding) -> tuple[object, ...]:
         finding.waiver,
         finding.simulated,
     )
+
+
+def gpuless(finding: Finding) -> tuple[object, ...]:
+    """Return what the findings of two GPUs must share to be told as one; of others: what they are known by."""
+    known = nameless(finding)
+    number = finding.subject.removeprefix(_GPU)
+    return known if number == finding.subject or not number.isdigit() else nameless(replace(finding, subject=_GPU))
 
 
 def since(findings: Sequence[Finding], report: DriftReport) -> str:

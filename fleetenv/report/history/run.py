@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from fleetenv.drift.changed_files import by_package
 from fleetenv.drift.finding import Finding
 from fleetenv.drift.snapshot import Plain
 from fleetenv.events import Status
@@ -17,6 +18,7 @@ from fleetenv.remote import sh
 from fleetenv.report.console import STYLES
 from fleetenv.report.difference import NOTHING
 from fleetenv.report.drift import words
+from fleetenv.report.drift.sections import Shared, by_gpu
 from fleetenv.report.history.listing import by, outcome, playbook_of, took
 from fleetenv.report.hosts import name_hosts
 from fleetenv.report.recap import HostCounts
@@ -138,22 +140,23 @@ def _findings(findings: Sequence[Finding], *, named: bool) -> Iterator[Renderabl
     """Yield findings, the worst first; hosts that have the very same share one."""
     if not findings:
         return
-    shared: dict[tuple[object, ...], list[Finding]] = {}
+    same: dict[tuple[object, ...], list[Finding]] = {}
     for each in sorted(findings, key=lambda each: each.severity.rank):
-        shared.setdefault(words.nameless(each), []).append(each)
+        same.setdefault(words.nameless(each), []).append(each)
+    shared = by_gpu([Shared(tuple(alike)) for alike in same.values()])
     yield Text(f"\n{counted(len(findings), 'finding')}", "bold")
-    for alike in list(shared.values())[:_ROWS]:
-        first = alike[0]
+    for alike in shared[:_ROWS]:
+        first = alike.first
         title = Text(f"  {first.severity}", _SEVERITIES[first.severity])
-        hosts = words.hosts([each.host for each in alike], _NAMES)
+        hosts = words.hosts(alike.hosts, _NAMES)
         if named:
-            title.append(f"  {hosts if len(alike) == 1 else counted(len(alike), 'host')}", "bold")
-        title.append(f"  {words.subject(first)}", "not bold")
+            title.append(f"  {hosts if len(alike.hosts) == 1 else counted(len(alike.hosts), 'host')}", "bold")
+        title.append(f"  {alike.subject}", "not bold")
         title.append(" (simulated)" if first.simulated else "", "magenta")
-        seen = min((each.first_seen for each in alike if each.first_seen), default=None)
+        seen = min((each.first_seen for each in alike.findings if each.first_seen), default=None)
         title.append(f"  [{first.code}]{f'  since {seen:%Y-%m-%d}' if seen else ''}", "dim")
         yield title
-        if len(alike) > 1:
+        if len(alike.hosts) > 1:
             yield Padding(Text(hosts, "bold"), (0, 0, 0, 4))
         yield Padding(Text(words.text(first)), (0, 0, 0, 4))
         if first.waiver is not None:
@@ -173,10 +176,11 @@ def _result(result: TaskResult) -> Iterator[RenderableType]:
         yield Padding(Text(visible(result.msg)), (0, 0, 0, 6))
     if result.differences:
         table = plain_table(("", "wanted", "found"))
-        for each in result.differences[:_ROWS]:
+        differences = by_package(result.differences)
+        for each in differences[:_ROWS]:
             table.add_row(visible_line(each.key), Text(_value(each.wanted), "green"), Text(_value(each.found), "red"))
         yield Padding(table, (0, 0, 0, 6))
-        yield from _rest(len(result.differences))
+        yield from _rest(len(differences))
 
 
 def _value(value: Plain) -> str:
