@@ -21,7 +21,7 @@ class About(Struct, frozen=True):
     def finding(self, code: str, subject: str, text: str, advice: str, *, path: str = "") -> Finding:
         """Make a finding; one about a `path` in somebody's home is that user's own affair, and milder."""
         kind = CODES[code]
-        severity = kind.milder if kind.milder and self.named.is_at_home(path) else kind.severity
+        severity = kind.milder if kind.milder and self.named.is_private(path) else kind.severity
         return Finding(
             code=code,
             host=self.host,

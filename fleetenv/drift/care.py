@@ -8,6 +8,9 @@ from fleetenv.drift.about import About
 from fleetenv.drift.care_environments import environment_findings
 from fleetenv.drift.finding import Finding
 from fleetenv.drift.sections import UNREADABLE, Kernel, Miniconda, Sections, Virtualenv
+from fleetenv.remote import sh
+
+_INSTALLER = "bash Miniconda3-latest-Linux-$(uname -m).sh"
 
 
 def care_findings(about: About, seen: Sections) -> Iterator[Finding]:
@@ -25,16 +28,18 @@ def care_findings(about: About, seen: Sections) -> Iterator[Finding]:
 
 
 def _miniconda(about: About, path: str, seen: Miniconda) -> Iterator[Finding]:
+    private = "" if seen.asked else path
     if not seen.asked:
         text = f"conda {seen.conda or '(unknown)'}, owned by {seen.owner}; no task of the playbook speaks of it"
         adopt = about.commands.on(about.host, "adopt", f"{path}/envs/NAME", "-o", "envs/NAME.yml")
         yield about.finding("other-miniconda", path, text, f"to take over one of its environments: {adopt}", path=path)
     if seen.lacks and not about.named.is_told(path):
-        mend = about.apply() if about.named.has("miniconda", path) else about.there("rm", "-r", path)
-        yield about.finding("unfinished-miniconda", path, seen.lacks, mend, path=path)
+        installer = f"on {about.host}: {_INSTALLER} -b -u -p {sh(path)}"  # spares the environments that are there
+        mend = about.apply() if about.named.has("miniconda", path) else installer
+        yield about.finding("unfinished-miniconda", path, seen.lacks, mend, path=private)
     for folder in seen.writable:
         text = "everybody may write into it, and so exchange programs that others run"
-        yield about.finding("world-writable", folder, text, about.there("sudo", "chmod", "o-w", folder), path=path)
+        yield about.finding("world-writable", folder, text, about.there("sudo", "chmod", "o-w", folder), path=private)
     for left, what in seen.leftovers.items():
         yield about.finding("leftover", left, what, about.commands.on(about.host, "clean", "--prefix", path))
 

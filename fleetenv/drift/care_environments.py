@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fleetenv.drift.about import About
 from fleetenv.drift.finding import Finding
@@ -10,6 +10,7 @@ from fleetenv.drift.sections import Environment
 from fleetenv.onhost.places import BASE
 
 _MOST_NAMES = 5
+_PIP = " (pip)"
 
 
 def environment_findings(about: About, name: str, seen: Environment, *, asked: bool) -> Iterator[Finding]:
@@ -26,15 +27,19 @@ def environment_findings(about: About, name: str, seen: Environment, *, asked: b
         yield from _base(about, seen)
     if about.named.is_told(seen.path):
         return  # the playbook's own finding says more, and building anew mends all of it
-    mend = _mend(about, name, seen)
     if seen.unread:
+        packages = [record.rpartition("/")[2].rsplit("-", 2)[0] for record in seen.unread]
+        mend = _mend(about, name, seen, packages)
         yield about.finding("unreadable-records", name, _some(seen.unread), mend)
     for package, how in seen.overwritten.items():
+        mend = _mend(about, name, seen, [package])
         yield about.finding("pip-over-conda", f"{name}: {package.partition(' ')[0]}", f"{package} {how}", mend)
     for kind in ("changed", "missing", "added"):
-        files = [f"{path}{how.removeprefix(kind)}" for path, how in seen.files.items() if how.startswith(kind)]
+        files = {path: how.removeprefix(kind).strip() for path, how in seen.files.items() if how.startswith(kind)}
         if files:
-            yield about.finding(f"files-{kind}", name, _some(files, seen.more_files), mend)
+            mend = _mend(about, name, seen, [how[1:-1] for how in files.values() if how])
+            told = _some([f"{path} {how}".strip() for path, how in files.items()], seen.more_files)
+            yield about.finding(f"files-{kind}", name, told, mend)
     if seen.owners:
         path, how = next(iter(seen.owners.items()))
         others = len(seen.owners) - 1
@@ -75,14 +80,20 @@ def _base(about: About, seen: Environment) -> Iterator[Finding]:
         yield about.finding("base-pip", seen.path, f"pip has installed {_some(names)}", remove)
 
 
-def _mend(about: About, name: str, seen: Environment) -> str:
-    """Return what makes an environment's files those of its packages again."""
+def _mend(about: About, name: str, seen: Environment, packages: Sequence[str]) -> str:
+    """Return what makes an environment's files those of its packages (`numpy 1.26.4`, `fire 0.5 (pip)`) again."""
     if about.named.has("environment", seen.path):  # apply has seen no difference: it must not trust this build
         return f"{about.there('rm', f'{seen.path}/conda-meta/fleetenv')}; then {about.apply()}"
     if seen.generation:
         return f"{about.commands.on(about.host, 'verify', '--env', name)}; then apply the playbook that names it"
-    packages = sorted({package.partition(" ")[0] for package in seen.overwritten})
-    return about.there("conda", "install", "-p", seen.path, "--force-reinstall", *(packages or ["PACKAGE"]))
+    conda = sorted({each.partition(" ")[0] for each in packages if not each.endswith(_PIP)})
+    pip = sorted({each.removesuffix(_PIP).replace(" ", "==") for each in packages if each.endswith(_PIP)})
+    commands = []
+    if conda:
+        commands.append(about.there("conda", "install", "-p", seen.path, "--force-reinstall", *conda))
+    if pip:
+        commands.append(about.there(f"{seen.path}/bin/python", "-m", "pip", "install", "--force-reinstall", *pip))
+    return "; ".join(commands) or about.commands.on(about.host, "verify", "--env", name)
 
 
 def _count(seen: Environment) -> str:

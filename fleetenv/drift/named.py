@@ -30,8 +30,10 @@ class Named(Struct, frozen=True):
         """Whether a finding tells of this already."""
         return any(_is(each, path) for each in self.told)
 
-    def is_at_home(self, path: str) -> bool:
-        """Whether this is some user's own."""
+    def is_private(self, path: str) -> bool:
+        """Whether this is some user's own: in a home, and not what a task names."""
+        if any(_is(place.path, path) or path.startswith(f"{place.path}/") for place in self.places):
+            return False
         return any(path.startswith(f"{home}/") for home in self.homes if home not in ("", "/"))
 
 

@@ -85,9 +85,10 @@ DAMAGES = (
         "gpu01", "extra-environment", "ana_paper", "warning", "no task", "ana_paper -o envs/ana_paper.yml",
         "cp -a $legacy $prefix/envs/ana_paper; rm $prefix/envs/ana_paper/conda-meta/fleetenv", waived=True,
     ),
-    Damage("gpu01", "files-missing", "old_env", "warning", "fleet_tensor/__init__.py", "--force-reinstall",
+    Damage("gpu01", "files-missing", "old_env", "warning", "fleet_tensor/__init__.py",
+           "conda install -p {prefix}/envs/old_env --force-reinstall fleet-tensor",
            "rm $prefix/envs/old_env/lib/python3*/site-packages/fleet_tensor/__init__.py"),
-    Damage("gpu01", "unreadable-records", "old_env", "warning", "conda-meta/python-", "{prefix}/envs/old_env",
+    Damage("gpu01", "unreadable-records", "old_env", "warning", "conda-meta/python-", "--force-reinstall python",
            "for each in $prefix/envs/old_env/conda-meta/python-*.json; do echo '{' >$each; done"),
     Damage("gpu01", "dangling-environment", "vision", "warning", "is a link to ", "rm {prefix}/envs/vision",
            "ln -s $root/nowhere $prefix/envs/vision"),
@@ -137,7 +138,7 @@ DAMAGES = (
         echo '{"name": "conda", "version": "24.1.0", "build": "0"}' >conda-meta/conda-24.1.0-0.json
         echo '{"name": "python", "version": "3.11.9", "build": "0"}' >conda-meta/python-3.11.9-0.json"""),
     # What cannot be looked into
-    Damage("gpu03", "unfinished-miniconda", "{prefix}", "error", "there is no conda-meta/history", "{prefix}",
+    Damage("gpu03", "unfinished-miniconda", "{prefix}", "error", "there is no conda-meta/history", "-b -u -p {prefix}",
            "mkdir -p $prefix/bin $prefix/conda-meta; touch $prefix/bin/conda"),
     Damage("gpu05", "not-surveyed", "census", "warning", "not understood", "fleetenv envs gpu05 -i ",
            """printf '#!/bin/sh\\necho "{}"\\n' >$root/bin/python3; chmod 755 $root/bin/python3"""),
