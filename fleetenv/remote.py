@@ -107,6 +107,7 @@ class Probe(Struct, Generic[T_co], frozen=True):
     script: str
     parse: Callable[[Completed], T_co]  # does not count: equal scripts are equal probes
     stdin: bytes = b""
+    timeout: float | None = None  # seconds; None: the task's own
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Probe) and (other.script, other.stdin) == (self.script, self.stdin)

@@ -28,6 +28,7 @@ _MODULES = (
 _CENSUS = Inquiry("census", _MODULES, Census)
 _NO_PYTHON = b"no python\n"
 _SECONDS = 240
+_GRACE = 60  # and then the host's own timeout(1) has not helped, or is not there
 _MOST_HOMES = 1000
 _DEEP_SECONDS = 3600  # to read every file of every environment
 
@@ -85,12 +86,14 @@ def questions(
         all_homes=all_homes,
         deep=deep,
     )
+    seconds = _DEEP_SECONDS if deep else _SECONDS
     script = _SCRIPT.format(
-        seconds=_DEEP_SECONDS if deep else _SECONDS,
+        seconds=seconds,
         pythons=sh(*(f"{prefix}/bin/python" for prefix in prefixes)),
         program=sh(PROGRAM),
     )
-    return Probe(_FACTS, facts_section), gpu_probe(), Probe(script, _read, stdin=asked)
+    patience = seconds + _GRACE
+    return Probe(_FACTS, facts_section), gpu_probe(), Probe(script, _read, stdin=asked, timeout=patience)
 
 
 def seen(answers: Sequence[object], prefixes: Sequence[str]) -> Seen:

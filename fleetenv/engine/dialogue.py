@@ -231,7 +231,7 @@ def _batches(asked: Iterable[Asked]) -> list[_Batch]:
         else:
             lookups.setdefault((each.account, each.question.script), {})[each] = None
     batches = [
-        _Batch(_question(each.account, each.question.script, each.question.stdin), (each,))
+        _Batch(_question(each.account, each.question.script, each.question.stdin, each.question.timeout), (each,))
         for each in probes
         if isinstance(each.question, Probe)
     ]
@@ -244,5 +244,5 @@ def _batches(asked: Iterable[Asked]) -> list[_Batch]:
     return batches
 
 
-def _question(account: Account, script: str, stdin: bytes = b"") -> Run:
-    return Run(script, stdin, environment=dict(account.environment), may_fail=True)
+def _question(account: Account, script: str, stdin: bytes = b"", timeout: float | None = None) -> Run:
+    return Run(script, stdin, environment=dict(account.environment), timeout=timeout, may_fail=True)
