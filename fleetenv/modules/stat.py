@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.base import StateModule
@@ -14,6 +15,8 @@ from fleetenv.source import Value
 from fleetenv.state import Diff, State
 
 Algorithm = Literal["sha1", "sha224", "sha256", "sha384", "sha512", "md5"]
+
+_OF_NOTHING = {name: hashlib.new(name, usedforsecurity=False).hexdigest() for name in get_args(Algorithm)}
 
 _LOOK = r"""for s do
   shift
@@ -28,7 +31,10 @@ _LOOK = r"""for s do
   case $o in L*) follow=-L;; *) follow=;; esac
   { [ -z "$follow" ] && [ -L "$p" ]; } || ! [ -f "$p" ] || ! [ -r "$p" ] || case $o in
     ?) ;;
-    *) sum=$("${o#?}sum" < "$p"); sum=${sum%% *};;
+    *) # of what is empty the controller knows it; files of /proc only seem to be
+      if [ -s "$p" ] || { first=; IFS= read -r first < "$p" || [ -n "$first" ]; }; then
+        sum=$("${o#?}sum" < "$p"); sum=${sum%% *}
+      else sum=empty; fi;;
   esac
   r=; [ -r "$p" ] && r=r; [ -w "$p" ] && r=${r}w; [ -x "$p" ] && r=${r}x
   printf 'stat\0%s\0%s\0%s\0' "$s" "$r" "$sum"
@@ -166,6 +172,8 @@ def _parse(completed: Completed) -> Mapping[str, FileFacts | None]:
                 result[next(fields)] = FileFacts(exists=False, denied=tag == "denied")
             elif tag == "stat":
                 subject, access, checksum, numbers, target, real = (next(fields) for _ in range(6))
+                if checksum == "empty":
+                    checksum = _OF_NOTHING[subject[1:].partition(":")[0]]
                 result[subject] = _facts(access, checksum, numbers, target or None, real or None)
             elif tag:
                 raise ValueError(f"unexpected: {tag[:80]!r}")

@@ -37,6 +37,14 @@ def test_a_file_with_its_checksum(driver: Driver, tmp_path: Path) -> None:
     assert "checksum" not in stat(driver, f"path: {path}\nget_checksum: false")
 
 
+def test_a_file_without_content_and_one_that_only_seems_so(driver: Driver, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    assert stat(driver, f"path: {tmp_path}/empty")["checksum"] == hashlib.sha1(b"").hexdigest()
+    version = Path("/proc/version")
+    assert version.stat().st_size == 0
+    assert stat(driver, f"path: {version}")["checksum"] == hashlib.sha1(version.read_bytes()).hexdigest()
+
+
 def test_a_link_itself_or_what_it_leads_to(driver: Driver, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "l").symlink_to("d")
