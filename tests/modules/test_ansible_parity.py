@@ -149,7 +149,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[st
             env=environment,
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=600,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         outcome[tool] = (json.loads(Path(f"{out}.json").read_text().replace(str(out), "OUT")), out)
