@@ -30,7 +30,7 @@ def environment_findings(about: About, name: str, seen: Environment, *, asked: b
     if seen.unread:
         packages = [record.rpartition("/")[2].rsplit("-", 2)[0] for record in seen.unread]
         mend = _mend(about, name, seen, packages)
-        yield about.finding("unreadable-records", name, _some(seen.unread), mend)
+        yield about.finding("unreadable-records", name, f"cannot be read: {_some(seen.unread)}", mend)
     for package, how in seen.overwritten.items():
         mend = _mend(about, name, seen, [package])
         yield about.finding("pip-over-conda", f"{name}: {package.partition(' ')[0]}", f"{package} {how}", mend)
@@ -39,7 +39,7 @@ def environment_findings(about: About, name: str, seen: Environment, *, asked: b
         if files:
             mend = _mend(about, name, seen, [how[1:-1] for how in files.values() if how])
             told = _some([f"{path} {how}".strip() for path, how in files.items()], seen.more_files)
-            yield about.finding(f"files-{kind}", name, told, mend)
+            yield about.finding(f"files-{kind}", name, f"{kind}: {told}", mend)
     if seen.owners:
         path, how = next(iter(seen.owners.items()))
         others = len(seen.owners) - 1

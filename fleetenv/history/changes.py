@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ CODE = "changed"
 
 _THING = 2  # keys of a path that name one thing: `environments`, `nlp_train`
 _MOST_TOLD = 6  # changes of one thing that are a finding each
+_FOLLOWS = {"generations": "generation"}  # values that change whenever another one of the same thing does
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST = 120  # characters of a value
 
 
@@ -132,7 +135,9 @@ def _findings(host: HostChanges) -> Iterator[Finding]:
     things: dict[Path, list[DatedChange]] = {}
     for each in host.changes:
         things.setdefault(each.change.path[:_THING], []).append(each)
-    for path, dated in things.items():
+    for path, all_dated in things.items():
+        last = {each.change.path[-1] for each in all_dated}
+        dated = [each for each in all_dated if _FOLLOWS.get(each.change.path[-1]) not in last]
         if len(dated) <= _MOST_TOLD:
             yield from (_finding(host, each.change.path, _said(each.change, host), [each]) for each in dated)
         else:
@@ -164,6 +169,10 @@ def _finding(host: HostChanges, path: Path, text: str, dated: Sequence[DatedChan
 
 
 def _said(change: Change, host: HostChanges) -> str:
+    if change.before is None and isinstance(change.after, Mapping):
+        return f"was not there {_then(host)}, and is now"
+    if change.after is None and isinstance(change.before, Mapping):
+        return f"was there {_then(host)}, and is gone"
     if change.before is None:
         return f"was not there {_then(host)}, is {_shown(change.after)}"
     if change.after is None:
@@ -177,9 +186,11 @@ def _then(host: HostChanges) -> str:
 
 def _shown(value: Plain) -> str:
     if isinstance(value, str):
-        text = value
+        text = f"sha256 {value[:12]}" if _SHA256.fullmatch(value) else value
     elif isinstance(value, Mapping):
         text = ", ".join(sorted(value))
+    elif isinstance(value, list):
+        text = ", ".join(_shown(each) for each in value) or "nothing"
     else:
         text = "nothing" if value is None else msgspec.json.encode(value).decode()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

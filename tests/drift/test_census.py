@@ -123,4 +123,4 @@ def test_files_of_a_noarch_package_are_where_conda_has_put_them(look):
     }  # fmt: skip
     (here / "conda-meta/seg-1-0.json").write_text(json.dumps(record))
     (missing,) = (each for each in look.take("    - debug: {msg: x}\n").findings if each.code == "files-missing")
-    assert missing.text == "lib/python3.11/site-packages/seg/gone.py (seg 1)"
+    assert missing.text == "missing: lib/python3.11/site-packages/seg/gone.py (seg 1)"

@@ -105,8 +105,31 @@ def test_what_changed_as_a_whole_is_one_finding(book):
     assert (rebuilt.subject, gone.subject) == ("environments: nlp", "environments: old")
     assert "299 values are not as on" in rebuilt.text
     assert "packages: package0 0 -> 9" in rebuilt.text
-    assert gone.text.startswith("was packages on")
+    assert gone.text.startswith("was there on")
     assert gone.text.endswith("is gone")
+
+
+def test_changes_are_told_in_words(book):
+    then = f"on {BEGUN.astimezone():%Y-%m-%d %H:%M} (run 1)"
+    built = {"generation": "0001-a", "generations": ["0001-a"]}
+    old = {
+        "environments": {"nlp": built},
+        "miniconda": {"/opt/miniconda3": {"conda": "24.7"}},
+        "tasks": {"Greet": {"content": "a" * 64}},
+    }
+    book.day(0, {"gpu01": old})
+    new = {
+        "environments": {"nlp": {"generation": "0002-b", "generations": ["0001-a", "0002-b"]}, "own": {"pip": {}}},
+        "miniconda": {"/opt/miniconda3": {"conda": "24.7", "writable": ["/opt", "/opt/miniconda3"]}},
+        "tasks": {"Greet": {"content": "b" * 64}},
+    }
+    found = book.history.changes.findings(1, {"gpu01": new}, run=2, now=BEGUN)
+    assert {each.subject: each.text for each in found} == {
+        "environments: nlp: generation": f"was 0001-a {then}, is 0002-b",
+        "environments: own": f"was not there {then}, and is now",
+        "miniconda: /opt/miniconda3: writable": f"was not there {then}, is /opt, /opt/miniconda3",
+        "tasks: Greet: content": f"was sha256 aaaaaaaaaaaa {then}, is sha256 bbbbbbbbbbbb",
+    }
 
 
 def test_a_host_whose_texts_are_no_utf8_does_not_change_by_being_kept(book):
