@@ -116,7 +116,10 @@ class Dialogue:
         """
         async with self._turn:
             if asked not in self._answers:
-                await self._ask([asked, *(each for each in early() if each not in self._answers)], timeout)
+                become = asked.account.become
+                others = [each for each in early() if each not in self._answers]
+                await self._ask([asked, *(each for each in others if each.account.become == become)], timeout)
+                await self._ask_early([each for each in others if each.account.become != become], timeout)
             answer = self._answers[asked]
         if isinstance(answer, HostError):
             raise answer
@@ -168,7 +171,7 @@ class Dialogue:
                 for batch, completed in zip(along, answers, strict=False):
                     self._answers.update(batch.answers(completed))
                 if number == len(parts) and len(results) == len(message[-1]):
-                    await self._ask([each for each in then if each.account.become != account.become], timeout)
+                    await self._ask_early([each for each in then if each.account.become != account.become], timeout)
                 yield done
                 if not done or done[-1].status != 0:
                     return
@@ -181,16 +184,25 @@ class Dialogue:
             await connection.close()
         self.forget()
 
-    async def _ask(self, asked: Sequence[Asked], timeout: float | None) -> None:
+    async def _ask_early(self, asked: Iterable[Asked], timeout: float | None) -> None:
+        """Ask under accounts that only later tasks need: if one cannot be become, that is for those tasks to tell."""
         accounts: dict[Become | None, list[Asked]] = {}
-        for each in dict.fromkeys(asked):
+        for each in asked:
             accounts.setdefault(each.account.become, []).append(each)
-        for become, group in accounts.items():
-            batches = _batches(group)
-            async with aclosing(self._talk([[batch.run for batch in batches]], become, None, timeout)) as said:
-                results = await anext(said)
-            for batch, completed in zip(batches, results, strict=True):
-                self._answers.update(batch.answers(completed))
+        for group in accounts.values():
+            try:
+                await self._ask(group, timeout)
+            except TaskFailed as error:
+                self._answers.update(dict.fromkeys(group, error))
+
+    async def _ask(self, asked: Sequence[Asked], timeout: float | None) -> None:
+        """Ask questions under one account."""
+        batches = _batches(dict.fromkeys(asked))
+        talk = self._talk([[batch.run for batch in batches]], asked[0].account.become, None, timeout)
+        async with aclosing(talk) as said:
+            results = await anext(said)
+        for batch, completed in zip(batches, results, strict=True):
+            self._answers.update(batch.answers(completed))
 
     async def _talk(
         self,

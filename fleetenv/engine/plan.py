@@ -6,6 +6,7 @@ early, and the task is carried out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ from fleetenv.source import Value
 
 WITHOUT_MODULE = frozenset({"meta", "include_tasks", "include_role"})
 """What the engine itself does, rather than a module."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Meaning(Struct, frozen=True):
@@ -300,6 +303,11 @@ class Planner:
                 if not isinstance(each, Mapping):
                     raise InputError("environment needs a mapping of names to values", location=task.location)
                 merged |= {str(key): str(value) for key, value in each.items()}
+        for name, value in merged.items():
+            if not _NAME.fullmatch(name):
+                raise InputError(f"environment: '{name}' cannot be the name of a variable", location=task.location)
+            if "\0" in value:
+                raise InputError(f"environment: {name} cannot hold a NUL character", location=task.location)
         return tuple(sorted(merged.items()))
 
 

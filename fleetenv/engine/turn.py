@@ -212,6 +212,8 @@ class Turns:
             timeout = self._number(item.task.timeout, item) or None
         here = [each for each in siblings if (each.account, each.delegate_to) == (item.account, item.delegate_to)]
         following = [each.module for each in here if each.module and not each.meaning.check_mode]
+        if timeout is not None:
+            following = []  # each has its own time
         return Errand(dialogue, early, started, progress, timeout, act, following)
 
     def _learn(self, task: Task, facts: Mapping[str, Value]) -> None:

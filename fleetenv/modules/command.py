@@ -42,6 +42,12 @@ class _Command(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     strip_empty_ends: bool = True
     """Remove newlines from the end of what was printed."""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be said in sh."""
+        texts = (self.cmd, self.chdir, self.creates, self.removes)
+        if any("\0" in text for text in texts if isinstance(text, str)):
+            raise ValueError("a command cannot hold a NUL character")
+
     def script(self) -> str:
         """Return the sh text that runs the command."""
         raise NotImplementedError
@@ -129,10 +135,13 @@ class Command(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Let `$VARIABLE` stand for the host's variable."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.cmd, UnsetType) == isinstance(self.argv, UnsetType):
             raise ValueError("one of 'cmd' and 'argv' is needed, and only one")
         if not self.words():
             raise ValueError("no command is given")
+        if any("\0" in word for word in self.words()):
+            raise ValueError("a command cannot hold a NUL character")
 
     def words(self) -> tuple[str, ...]:
         """Return the program and its arguments."""
@@ -170,6 +179,7 @@ class Shell(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The shell, by its full path: `/bin/bash` where its own syntax is needed."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.cmd, UnsetType):
             raise ValueError("'shell' needs the argument 'cmd'")
 

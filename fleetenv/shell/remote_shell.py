@@ -108,7 +108,7 @@ class RemoteShell:
             Unreachable: the host has no shell, or something else than our shell answers.
             ConnectionCut: the connection broke.
         """
-        first, *data = message([job.item for job in jobs], None if self._greeted else self._nonce)
+        first, *data = self._message(jobs)
         self._greeted = self.busy = True
         self._answer.begin(progress)
         if isinstance(first, bytes) and not data:
@@ -126,7 +126,7 @@ class RemoteShell:
 
         Items have no standard input. As much output is kept of each part as of a message of its own.
         """
-        (first,) = message([job.item for part in parts for job in part], None if self._greeted else self._nonce)
+        (first,) = self._message([job for part in parts for job in part])
         assert isinstance(first, bytes)
         self._greeted = self.busy = True
         await self._write(first)
@@ -138,6 +138,12 @@ class RemoteShell:
             yield results
             if ended:
                 return
+
+    def _message(self, jobs: Sequence[Job]) -> list[Data]:
+        try:
+            return message([job.item for job in jobs], None if self._greeted else self._nonce)
+        except ValueError as error:
+            raise TaskFailed(str(error)) from error
 
     async def _exchange(
         self, parts: Sequence[Data], jobs: Sequence[Job], written: Callable[[int], None] | None

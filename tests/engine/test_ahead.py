@@ -135,6 +135,48 @@ def test_what_follows_a_failure_that_is_ignored_or_rescued_runs_once(project: Pr
     assert project.trace() == [*"123456789"]
 
 
+def test_who_cannot_be_become_fails_only_the_tasks_that_ask_for_it(project: Project) -> None:
+    if os.geteuid() != 0 or not shutil.which("sudo"):
+        pytest.skip("needs root, and sudo")
+    other = "- name: other\n  stat: {path: /}\n  become: true\n  become_user: nobody-there\n  ignore_errors: true"
+    done = project.apply(
+        playbook=play("- name: first\n  stat: {path: /}", other, f"- name: acts\n  shell: {add(1)}", other)
+    )
+    assert done.status == 0, done.stdout
+    assert project.statuses() == {"first": "ok", "acts": "changed", "other": "ignored"}
+    assert project.trace() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    {
+        "- shell: \"echo '\\0'\"": "'shell': a command cannot hold a NUL character",
+        '- command: {argv: [echo, "\\0"]}': "'command': a command cannot hold a NUL character",
+        "- shell: id\n  environment: {A B: 1}": "environment: 'A B' cannot be the name of a variable",
+        '- shell: id\n  environment: {A: "\\0"}': "environment: A cannot hold a NUL character",
+    }.items(),
+)
+def test_what_cannot_be_said_in_sh_is_refused_before_anything_is_done(project: Project, task: str, reason: str) -> None:
+    done = project.apply(playbook=play(f"- shell: {add(1)}", task))
+    assert done.status == 1
+    assert reason in done.stderr
+    assert project.trace() == []
+
+
+def test_what_a_host_says_cannot_spoil_the_task_before(project: Project) -> None:
+    done = project.apply(
+        playbook=play(
+            "- shell: printf 'a\\000b'\n  register: said",
+            f"- name: first\n  shell: {add(1)}",
+            "- name: spoilt\n  shell: echo {{ said.stdout }}",
+        )
+    )
+    assert done.status == 2
+    assert project.trace() == ["1"]
+    assert "cannot hold a NUL character" in project.messages()["spoilt"]
+    assert "internal error" not in done.stdout + done.stderr
+
+
 def test_many_items_take_few_messages(project: Project) -> None:
     done = project.apply(playbook=play(f"- shell: {add('{{ item }}')}\n  loop: '{{{{ range(150) }}}}'"))
     assert (done.status, trips(done)) == (0, 3), done.stdout + done.stderr
