@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,10 +22,11 @@ from typing import TYPE_CHECKING
 from . import access
 from .generations import STAMP, Generations, flush, remove
 from .report import Progress
+from .standing import left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from .request import Request
 
@@ -32,6 +34,7 @@ _MARK = "conda-meta/.fleetenv-ahead"  # of a generation that waits for its turn:
 _NOT_MEANT = ("keep", "seen", "runtime", "runtime_sha256", "who", "lock_timeout", "coming")
 _MOST = 3  # that are begun with one; pip, and commands that try an environment, may need much memory
 _FRESH = 3600.0  # seconds; what waited for longer was left by a run that was ended
+_GRACE = 10  # seconds to remove what was begun, once it is to end
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -98,7 +101,7 @@ class Following:
             return
         if error is not None:
             with suppress(ProcessLookupError):
-                os.kill(self._process, signal.SIGKILL)
+                os.kill(self._process, signal.SIGTERM)
         else:
             Progress(1).doing("building those that follow")
         os.waitpid(self._process, 0)
@@ -156,7 +159,7 @@ def _is_there(request: Request) -> bool:
     generations = Generations(Path(request.prefix), request.name)
     current = generations.current()
     finished = current is not None and current.name.endswith(f"-{request.digest}") and (current / STAMP).is_file()
-    return finished or prepared(request, generations) is not None
+    return finished or any(left_behind(request, generations)) or prepared(request, generations) is not None
 
 
 def _meaning(request: Request) -> str:
@@ -166,9 +169,19 @@ def _meaning(request: Request) -> str:
 
 
 def _end_with(parent: int) -> None:
-    """Be ended when the process is that has started this one, however that happens."""
+    """Be asked to end when the process ends that has started this one, however that happens."""
     import ctypes  # as in generations
 
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setpgid(0, 0)  # with all programs that this one starts
+    signal.signal(signal.SIGTERM, _end)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it was quicker
         os._exit(1)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End what this process has started, and remove what it was building."""
+    signal.signal(number, signal.SIG_IGN)
+    signal.alarm(_GRACE)
+    os.killpg(0, number)
+    sys.exit(1)

@@ -76,6 +76,7 @@ def build(request: Request) -> list[str]:
                 following.begin()
             generation, notes = left or ready or prepare(request, generations, following)
             if left:
+                generations.clean_unfinished()
                 access.give(generation, wanted)
                 notes = [f"{generation.name} was there already, and works", *notes]
                 lock.check()

@@ -10,6 +10,7 @@ from .generations import STAMP
 from .report import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .generations import Generations
@@ -24,16 +25,23 @@ def standing(request: Request, generations: Generations) -> tuple[Path, list[str
     Returns:
         The generation, and what is worth telling; None: there is none such.
     """
-    present = generations.current()
-    if present is None or present.name.endswith(f"-{request.digest}"):
-        return None
-    for _, path in reversed([each for each in generations.numbered() if each[1].name > present.name]):
-        if path.name.endswith(f"-{request.digest}") and (path / STAMP).is_file() and _is_unchanged(path):
+    for path in left_behind(request, generations):
+        if _is_unchanged(path):
             from .filling import check  # as in ahead
 
             with suppress(Failure, OSError):
                 return path, check(request, path)
     return None
+
+
+def left_behind(request: Request, generations: Generations) -> Iterator[Path]:
+    """Yield the finished generations after the current one that have what is asked for, as far as names tell."""
+    present = generations.current()
+    if present is None or present.name.endswith(f"-{request.digest}"):
+        return
+    for _, path in reversed([each for each in generations.numbered() if each[1].name > present.name]):
+        if path.name.endswith(f"-{request.digest}") and (path / STAMP).is_file():
+            yield path
 
 
 def _is_unchanged(generation: Path) -> bool:

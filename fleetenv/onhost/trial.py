@@ -67,9 +67,10 @@ def run(
                 fault = f"ended with exit status {status}" if status >= 0 else f"was ended by signal {-status}"
             except subprocess.TimeoutExpired:
                 status, fault = 1, f"took longer than {timeout:g} s"
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # also what it left running
-            process.wait()
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # also what it left running
+                process.wait()
             if status:
                 said = _last_lines(output.fileno())
                 raise Failure(f"verify: '{command}' {fault}{f': {said}' if said else ''}")

@@ -12,6 +12,7 @@ import pytest
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.conda_env import LockedEnv
+from tests.conftest import CommandLine
 
 from .machine import Machine, Project, wait_for
 
@@ -100,11 +101,65 @@ def test_with_a_builder_that_is_killed_those_end_that_it_has_begun(machine: Mach
     os.kill(builder, signal.SIGKILL)
     thread.join()
     wait_for(lambda: ahead not in _builders(machine))
-    os.killpg(int(hanging.read_text()), signal.SIGKILL)  # a session of its own, as its command has one
+    assert not Path(f"/proc/{hanging.read_text().strip()}").exists()
+    assert machine.generations("cv_detect") == []
     assert machine.python("print('fine')") == "fine"
     project.lock("fleet-tensor", name="cv_detect")
     machine.apply(project.task(machine, spec="cv_detect.yml"))
     assert len(machine.generations("cv_detect")) == 1
+
+
+def test_when_the_first_fails_those_end_that_it_has_begun(machine: Machine, project: Project) -> None:
+    tasks(machine, project, "fleet-tensor")
+    trying = machine.home / "trying"
+    os.mkfifo(trying)
+    for name, command in (
+        ("nlp_train", f"read word <{trying}; exit 3"),
+        ("cv_detect", f"echo $$ >{trying}; sleep 100"),
+    ):
+        spec = project.folder / f"envs/{name}.yml"
+        spec.write_text(
+            spec.read_text() + f"fleetenv: {{verify: ['{command.replace('echo', f'echo $$ >{trying}-by; echo')}']}}\n"
+        )
+    first, second = (project.task(machine, spec=f"{name}.yml") for name in NAMES[:2])
+    with pytest.raises(TaskFailed, match="exit status 3"):
+        machine.apply(first.followed_by([second]))
+    assert not Path(f"/proc/{Path(f'{trying}-by').read_text().strip()}").exists()
+    assert machine.generations("nlp_train") == machine.generations("cv_detect") == []
+
+
+def test_one_that_was_rolled_back_is_not_built_again(machine: Machine, project: Project) -> None:
+    for version in ("1.0", "1.1", "2.0"):
+        project.lock(f"fleet-tensor={version}", name="cv_detect")
+        machine.apply(project.task(machine, spec="cv_detect.yml", keep=3))
+    machine.roll_back("cv_detect")
+    before = machine.generations("cv_detect")
+    project.lock("fleet-tensor")
+    first, second = (project.task(machine, spec=f"{name}.yml", keep=3) for name in NAMES[:2])
+    machine.apply(first.followed_by([second]))
+    machine.apply(second)
+    assert machine.generations("cv_detect") == before
+    assert machine.python("import fleet_tensor; print(fleet_tensor.__version__)", "cv_detect") == "2.0"
+
+
+def test_with_a_timeout_each_has_its_own_time(machine: Machine, project: Project, fleetenv_cli: CommandLine) -> None:
+    tasks(machine, project, "fleet-tensor")
+    spec, trace = project.folder / "envs/cv_detect.yml", machine.home / "trace"
+    held = machine.prefix / "envs/.fleetenv/lock.held"
+    command = f'grep -o "building [a-z_]*" {held} >>{trace}'
+    spec.write_text(spec.read_text() + f"fleetenv: {{verify: ['{command}']}}\n")
+    (project.folder / "hosts.yml").write_text("all: {hosts: {a: {ansible_connection: local}}}\n")
+    (project.folder / "site.yml").write_text(f"""\
+- hosts: a
+  gather_facts: false
+  tasks:
+    - conda_env: {{spec: "{{{{ item }}}}.yml", prefix: {machine.prefix}, pip_index: {project.channel.simple}}}
+      loop: [nlp_train, cv_detect]
+      timeout: 600
+""")
+    done = fleetenv_cli("apply", "site.yml", "-i", "hosts.yml", cwd=project.folder)
+    assert done.status == 0, done.stdout + done.stderr
+    assert trace.read_text() == "building cv_detect\n"
 
 
 def _until_killed(machine: Machine, task: LockedEnv) -> None:
