@@ -122,7 +122,7 @@ class HostLost(Struct, frozen=True):
 
 
 class HostAnswered(Struct, frozen=True):
-    """What a host answered to what it was asked after all plays, question by question; an error where it did not."""
+    """What a host answered to what it was asked after its plays, question by question; an error where it did not."""
 
     host: str
     answers: tuple[object, ...]

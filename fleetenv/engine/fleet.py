@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +25,7 @@ from fleetenv.engine.order import as_number, batches, ordered
 from fleetenv.engine.plan import Planner
 from fleetenv.engine.prepared import Shared
 from fleetenv.engine.walk import Walk
-from fleetenv.errors import HostError, InputError, Location, Unreachable
+from fleetenv.errors import HostError, InputError, Location, TaskFailed, Unreachable
 from fleetenv.events import Event, HostAnswered, HostBegun, HostEnded, PlayStarted, RunFinished, RunStarted, Warned
 from fleetenv.inventory import Inventory
 from fleetenv.modules import registry
@@ -38,9 +39,10 @@ from fleetenv.shell.settings import VARIABLES
 from fleetenv.source import SourceMap, Value
 
 Inquire: TypeAlias = Callable[[str, Mapping[str, Value]], Sequence[Probe[object]]]
-"""Given a host and its variables, what it is to be asked when all plays have ended."""
+"""Given a host and its variables, what it is to be asked when all its plays have ended."""
 
 
+_log = logging.getLogger("fleetenv")
 _PATIENCE = 600.0  # seconds for these answers, if no limit is given: a disk that hangs must not hang the run
 
 
@@ -89,6 +91,8 @@ class Fleet:
         self._dialogues: dict[str, Dialogue] = {}
         self._delegates: dict[str, Settings] = {}
         self._forks = Forks(options.forks, self._dialogues)
+        self._last: dict[str, Stage] = {}  # each host's last play
+        self._asked: set[str] = set()
         self._gone: set[str] = set()  # hosts that failed or cannot be reached: later plays go on without them
 
     def choose(self) -> None:
@@ -98,6 +102,7 @@ class Fleet:
             InputError: the playbook or the inventory is wrong.
         """
         self.stages = [self._stage(play) for play in self._playbook.plays]
+        self._last = {host: stage for stage in self.stages for host in stage.hosts}
 
     def prepare(self) -> None:
         """Choose, and then plan every task for every host: no mistake that can be found now is left for later.
@@ -145,7 +150,7 @@ class Fleet:
             for stage in self.stages:
                 if not await self._play(stage):
                     break
-            await self._inquire_all(hosts)
+            await self._ask_rest(hosts)
             interrupted = False
         finally:
             trips = {host: dialogue.round_trips for host, dialogue in self._dialogues.items()}
@@ -219,34 +224,47 @@ class Fleet:
             self._emit(HostBegun(host))
             await Walk(stage.planners[host], dialogue, batch, self._options, self._emit).run(stage.entries)
             self._emit(HostEnded(host, early=host in batch.lost))
+            if host in batch.lost or self._last[host] is stage:
+                await self._ask(host)
 
-    async def _inquire_all(self, hosts: Iterable[str]) -> None:
-        """Ask what is to be known beside the plays, also of hosts on which a task has failed."""
-        if self._inquire is None:
-            return
+    async def _ask_rest(self, hosts: Iterable[str]) -> None:
+        """Ask the hosts whose plays were ended for them."""
+
+        async def ask(host: str) -> None:
+            async with self._forks.turn(host):
+                await self._ask(host)
+
         async with asyncio.TaskGroup() as group:
             for host in hosts:
-                questions = self._inquire(host, self._variables.of(host).scope(None, None))
-                if questions:
-                    group.create_task(self._ask(host, questions))
+                if self._inquire is not None and host not in self._asked:
+                    group.create_task(ask(host))
 
-    async def _ask(self, host: str, questions: Sequence[Probe[object]]) -> None:
-        """Ask one host in one message; an answer that an earlier task has got holds here, too."""
-        dialogue = self._dialogues[host]
-        asked = [Asked(self._account(host), question) for question in questions]
+    async def _ask(self, host: str) -> None:
+        """Ask a host, in one message, what is to be known beside the plays; what a task has been told holds here, too.
+
+        A host on which a task has failed is asked as well.
+        """
+        if self._inquire is None:
+            return
+        self._asked.add(host)
+        dialogue, account = self._dialogues[host], self._account(host)
+        questions = self._inquire(host, self._variables.of(host).scope(None, None))
+        asked = [Asked(account, question) for question in questions]
         answers: list[object] = []
-        async with self._forks.turn(host):
-            for each in asked:
-                try:
-                    patience = self._options.task_timeout or _PATIENCE
-                    answers.append(await dialogue.answer(each, early=lambda: asked, timeout=patience))
-                except (Unreachable, StepTimeout) as error:
-                    answers += [error] * (len(asked) - len(answers))
-                    break
-                except HostError as error:
-                    answers.append(error)
-            await dialogue.close()  # nothing more is said to it
-        self._emit(HostAnswered(host, tuple(answers)))
+        for each in asked:
+            try:
+                patience = self._options.task_timeout or _PATIENCE
+                answers.append(await dialogue.answer(each, early=lambda: asked, timeout=patience))
+            except (Unreachable, StepTimeout) as error:
+                answers += [error] * (len(asked) - len(answers))
+                break
+            except HostError as error:
+                answers.append(error)
+            except Exception as error:  # as in a walk: a fault of fleetenv's own must not cost the other hosts
+                _log.exception("internal error on host %s", host)
+                answers.append(TaskFailed(f"internal error of fleetenv, please report it: {error!r}"))
+        if asked:
+            self._emit(HostAnswered(host, tuple(answers)))
 
     def _account(self, host: str) -> Account:
         """Return under which account plays look at a host: of the first that becomes somebody, if any does."""
