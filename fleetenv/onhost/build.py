@@ -11,10 +11,11 @@ import errno
 import json
 import os
 import shutil
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from fleetenv.errors import InputError
 
@@ -29,12 +30,15 @@ from .runtime import use_runtime
 from .standing import standing
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from .lock import Lock
 
 
 def main() -> int:
     """Do what standard input asks for; one line on standard error when it cannot be done."""
     os.umask(0o022)  # other users of the host run these environments
+    signal.signal(signal.SIGTERM, _end)
     try:
         request = Request(**json.load(sys.stdin))
     except ValueError:
@@ -55,6 +59,11 @@ def main() -> int:
     for note in notes:
         sys.stdout.write(f"fleetenv-note {note}\n")
     return 0
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """End what was begun: commands that try an environment have a session of their own, that nobody else knows."""
+    sys.exit(128 + number)
 
 
 def build(request: Request) -> list[str]:

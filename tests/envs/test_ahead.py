@@ -109,6 +109,22 @@ def test_with_a_builder_that_is_killed_those_end_that_it_has_begun(machine: Mach
     assert len(machine.generations("cv_detect")) == 1
 
 
+def test_a_builder_that_is_ended_ends_what_it_tries(machine: Machine, project: Project) -> None:
+    project.lock("fleet-tensor")
+    hanging = machine.home / "tried"
+    spec = project.folder / "envs/nlp_train.yml"
+    spec.write_text(spec.read_text() + f"fleetenv: {{verify: ['echo $$ >{hanging}; sleep 100']}}\n")
+    task = project.task(machine)
+    thread = threading.Thread(target=_until_killed, args=(machine, task), daemon=True)
+    thread.start()
+    wait_for(lambda: hanging.is_file() and hanging.read_text().strip(), 60)
+    os.kill(_builders(machine)[0], signal.SIGTERM)
+    thread.join()
+    assert not Path(f"/proc/{hanging.read_text().strip()}").exists()
+    assert machine.generations() == []
+    assert not (machine.prefix / "envs/.fleetenv/lock.held").exists()
+
+
 def test_when_the_first_fails_those_end_that_it_has_begun(machine: Machine, project: Project) -> None:
     tasks(machine, project, "fleet-tensor")
     trying = machine.home / "trying"
