@@ -27,6 +27,9 @@ def environment_findings(about: About, name: str, seen: Environment, *, asked: b
         yield from _base(about, seen)
     if about.named.is_told(seen.path):
         return  # the playbook's own finding says more, and building anew mends all of it
+    if seen.unchecked:
+        text = "there was no time left to look at its files: a host has a minute for all of them"
+        yield about.finding("files-unchecked", name, text, about.commands.on(about.host, "verify", "--env", name))
     if seen.unread:
         packages = [record.rpartition("/")[2].rsplit("-", 2)[0] for record in seen.unread]
         mend = _mend(about, name, seen, packages)

@@ -129,7 +129,7 @@ def _read(completed: Completed) -> Census | None:
     if completed.stdout == _NO_PYTHON:
         return None
     if completed.status in (124, 137):
-        raise TaskFailed("the host took too long to list what it has")
+        raise TaskFailed("the host took too long to list what it has, or has too little memory")
     try:
         return _CENSUS.read(completed)
     except msgspec.ValidationError as error:

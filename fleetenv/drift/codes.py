@@ -48,6 +48,7 @@ CODES: dict[str, Code] = {
     "files-changed": Code(_CARE, _WARNING, "files are not what their packages brought"),
     "files-missing": Code(_CARE, _WARNING, "files that packages brought are gone"),
     "files-added": Code(_CARE, _WARNING, "files or packages that came after the build"),
+    "files-unchecked": Code(_CARE, _NOTE, "there was no time left to look at its files: a minute for all of a host"),
     "wrong-owner": Code(_CARE, _WARNING, "files of another user than the environment's: `sudo pip install`"),
     "orphan-virtualenv": Code(_CARE, _WARNING, "a virtualenv whose interpreter is gone", _NOTE),
     "stale-kernel": Code(_CARE, _WARNING, "a Jupyter kernel whose program is gone", _NOTE),

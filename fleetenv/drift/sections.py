@@ -72,6 +72,7 @@ class Environment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: dict[str, str] = {}
     owners: dict[str, str] = {}
     more_files: int = 0
+    unchecked: bool = False
 
 
 class Virtualenv(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -236,6 +237,7 @@ def _environment(path: str, seen: CensusEnvironment) -> Environment:
         files=_texts(seen.files),
         owners=_texts(seen.owners),
         more_files=seen.more,
+        unchecked=seen.unchecked,
     )
 
 

@@ -5,10 +5,12 @@ Only what stays as it is while nobody changes anything: no sizes, times or proce
 
 from __future__ import annotations
 
+import math
 import os
 import pwd
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from .places import Place, environments, homes, registered
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_SECONDS = 60.0  # for the files of all environments, unless every one is to be read
 _MOST = 200  # environments of a host
 _MOST_HOMES = 1000
 _FIRST, _NOBODY = 1000, 65534  # numbers of accounts that are people's lie between
@@ -61,10 +64,12 @@ def answer(
     asked = [Path(os.path.expanduser(path)) for path in prefixes]  # noqa: PTH111  # '~user' that is none stays
     found = [*asked, *others(asked, at_home)]
     there = [path for path in found if is_begun(path)]
-    seen = {
-        str(place.path): _look(place, prefix, close=prefix in asked, deep=deep)
-        for prefix, place in _places(there, at_home)
-    }
+    until = math.inf if deep else time.monotonic() + _SECONDS
+    seen: dict[str, Environment] = {}
+    for prefix, place in _places(there, at_home):
+        asked_for, in_time = prefix in asked, time.monotonic() < until
+        looked = _look(place, prefix, close=asked_for and in_time, deep=deep)
+        seen[str(place.path)] = replace(looked, unchecked=asked_for and not in_time)
     return Census(
         homes=[str(home) for home in at_home],
         minicondas={str(path): examine(path, start=path in asked) for path in there},

@@ -44,6 +44,7 @@ class Environment:
     files: dict[str, str] = field(default_factory=dict)  # changed, missing or added -> how
     owners: dict[str, str] = field(default_factory=dict)  # of another user than the environment -> whose
     more: int = 0  # files of these two that are not named
+    unchecked: bool = False  # there was no time left to look at its files
 
 
 def look(place: Place, prefix: Path | None, *, close: bool, deep: bool) -> Environment:

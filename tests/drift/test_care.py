@@ -96,3 +96,10 @@ def test_a_miniconda_that_is_not_whole_keeps_its_environments():
     broken = Miniconda(asked=True, conda="", python="3.11.7", owner="root", lacks="there is no bin/conda")
     advice = found(miniconda={PREFIX: broken})["unfinished-miniconda", PREFIX].advice
     assert advice == f"on gpu01: bash Miniconda3-latest-Linux-$(uname -m).sh -b -u -p {PREFIX}"
+
+
+def test_what_there_was_no_time_for_is_a_note():
+    note = found(names(Place("environment", f"{PREFIX}/envs/nlp")), environments={"nlp": env("nlp", unchecked=True)})
+    (finding,) = note.values()
+    assert (finding.code, finding.severity) == ("files-unchecked", "note")
+    assert finding.advice == "fleetenv verify gpu01 --env nlp -i inventories/lab"
