@@ -19,7 +19,7 @@ from fleetenv.engine.options import Options
 from fleetenv.engine.prepared import Prepared, Shared
 from fleetenv.errors import InputError, MissingFile
 from fleetenv.modules import registry
-from fleetenv.modules.base import ControllerModule, Module, StateModule
+from fleetenv.modules.base import ActionModule, ControllerModule, Module, StateModule
 from fleetenv.playbook import HostVariables, Recorded, UndefinedVariable, loops
 from fleetenv.playbook.model import Play, Task
 from fleetenv.playbook.reading import Extended
@@ -165,8 +165,10 @@ class Planner:
                 break
             try:
                 items = [] if task.module in WITHOUT_MODULE else self.items(task)
-            except InputError:
-                continue  # it needs what an earlier task will tell: it is asked at its turn
+            except InputError:  # it needs what an earlier task will tell: it is asked at its turn
+                if _is_asked(task):
+                    break  # and all that follows then goes along with it
+                continue
             questions += [each.asked for each in items if each.asked and not each.delegate_to]
             if any(not isinstance(each.module, StateModule | ControllerModule | None) for each in items):
                 break
@@ -309,6 +311,13 @@ class Planner:
             if "\0" in value:
                 raise InputError(f"environment: {name} cannot hold a NUL character", location=task.location)
         return tuple(sorted(merged.items()))
+
+
+def _is_asked(task: Task) -> bool:
+    """Whether a task's own host is certainly asked at its turn."""
+    if task.when or task.loop is not None or task.delegate_to is not None or task.run_once:
+        return False
+    return not issubclass(registry.load(task.module, task.location), ActionModule | ControllerModule)
 
 
 def _position(values: list[Value], index: int) -> dict[str, Value]:

@@ -103,6 +103,16 @@ def test_it_takes_one_message(project: Project, tasks: str) -> None:
     assert (done.status, trips(done)) == (0, 1), done.stdout + done.stderr
 
 
+def test_questions_behind_one_that_has_to_wait_go_along_with_it(project: Project) -> None:
+    look = [f"- {{stat: {{path: {path}}}}}" for path in ("/", "/etc", "/tmp")]
+    note = "- copy: {content: '{{ me.stdout }}', dest: '{{ out }}/note'}"
+    never = "- stat: {path: '/{{ me.stdout }}'}\n  when: me.rc != 0"
+    playbook = play("- command: id\n  register: me", look[0], never, look[1], note, look[2])
+    project.apply(playbook=playbook)
+    done = project.apply()
+    assert (done.status, trips(done)) == (0, 2), done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("reason", APART)
 def test_it_takes_more_than_one_message(project: Project, reason: str) -> None:
     if "another user" in reason and (os.geteuid() != 0 or not shutil.which("sudo")):
