@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from fleetenv.drift.about import About
 from fleetenv.drift.care_environments import environment_findings
+from fleetenv.drift.condarc import UNREADABLE
 from fleetenv.drift.finding import Finding
-from fleetenv.drift.sections import UNREADABLE, Kernel, Miniconda, Sections, Virtualenv
+from fleetenv.drift.sections import Kernel, Miniconda, Sections, Virtualenv
 from fleetenv.remote import sh
 
 _INSTALLER = "bash Miniconda3-latest-Linux-$(uname -m).sh"

@@ -15,12 +15,11 @@ from msgspec import Struct
 
 from fleetenv.conda.lock import short_channel
 from fleetenv.conda.pip_conf import masked
+from fleetenv.drift.condarc import settings
 from fleetenv.drift.snapshot import Plain, Snapshot, leaves
 from fleetenv.remote import Completed
 
 if TYPE_CHECKING:
-    import yaml
-
     from fleetenv.gpu.states import Gpu, GpuHost
     from fleetenv.onhost.census import Census
     from fleetenv.onhost.census_environments import Environment as CensusEnvironment
@@ -33,13 +32,7 @@ _LONGEST = 300  # characters of a text
 _MOST_THINGS = 300  # of one kind: environments, kernels, ...
 _MOST_PACKAGES = 5000  # of one environment
 _MOST_LEAVES = 100_000  # of a host
-_MOST_SETTINGS = 16384  # characters of a .condarc
-_TOKEN = re.compile(r"/t/[^/\s]+")  # of anaconda.org and its kin, in a channel's URL
 _MEMORY_STEPS = ((16, 1), (128, 4), (1 << 40, 16))  # GiB up to which, and to multiples of what it is rounded up
-
-
-UNREADABLE = "(unreadable)"
-"""The one key of a .condarc that cannot be read."""
 
 
 class Miniconda(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -149,7 +142,7 @@ def conda_sections(census: Census, prefixes: Sequence[str]) -> Sections:
     main = prefixes[0] if prefixes else ""
     sections = Sections(
         miniconda={_short(path): _miniconda(each) for path, each in _some(census.minicondas)},
-        condarc={_short(path): _settings(text) for path, text in _some(census.condarc)},
+        condarc={_short(path): settings(text) for path, text in _some(census.condarc)},
         environments={_key(path, each, main): _environment(path, each) for path, each in _some(census.environments)},
         virtualenvs={_short(path): _virtualenv(each) for path, each in _some(census.virtualenvs)},
         kernels={
@@ -250,48 +243,6 @@ def _packages(packages: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]
 def _key(path: str, environment: CensusEnvironment, main: str) -> str:
     """Return what an environment goes by: of the one Miniconda that is the same on all hosts, its name."""
     return _short(environment.name if environment.prefix == main else path)
-
-
-def _settings(text: str) -> dict[str, str]:
-    """Return what a .condarc says, key by key, so that two can be compared; of one that is no YAML only that.
-
-    Values are written as far as they are shown: aliases could make them endless. PyYAML's own parser is slow, and
-    unlike the one in C it ends in an error where nesting is too deep.
-    """
-    import yaml
-
-    try:
-        node = yaml.compose(text[:_MOST_SETTINGS], Loader=yaml.SafeLoader)
-        if node is None:
-            return {}
-        if not isinstance(node, yaml.MappingNode):
-            return {UNREADABLE: "yes"}
-        return {_written(key): _written(value) for key, value in node.value[:_MOST_THINGS]}
-    except (yaml.YAMLError, RecursionError):
-        return {UNREADABLE: "yes"}
-
-
-def _written(node: yaml.Node) -> str:
-    text = "".join(islice(_pieces(node), _LONGEST))
-    return _short(_TOKEN.sub("/t/***", masked(text)))
-
-
-def _pieces(node: yaml.Node) -> Iterator[str]:
-    """Yield a value in YAML's flow style, piece by piece."""
-    import yaml
-
-    if isinstance(node.value, str):
-        yield node.value
-    else:
-        begin, end = "[]" if isinstance(node, yaml.SequenceNode) else "{}"
-        yield begin
-        for number, each in enumerate(node.value):
-            yield ", " if number else ""
-            if isinstance(each, tuple):
-                yield from _pieces(each[0])
-                yield ": "
-            yield from _pieces(each[1] if isinstance(each, tuple) else each)
-        yield end
 
 
 def _rounded(gib: float) -> int:
