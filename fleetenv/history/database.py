@@ -16,6 +16,7 @@ from fleetenv.errors import InputError
 from fleetenv.history.schema import APPLICATION, MIGRATIONS, VERSION
 
 _HINTS = {
+    "unable to open": "see that it is a file that you may read: only its owner can, who began it",
     "locked": "another process has been writing to it for long",
     # who only reads may not roll back what a killed process left half-written: https://www.sqlite.org/lockingv3.html
     "readonly database": "if a run was killed while it wrote, 'fleetenv history' mends it",

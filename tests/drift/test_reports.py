@@ -92,6 +92,8 @@ def test_what_eight_gpus_of_a_host_have_is_told_once():
     assert "≠ gpu02\n  ≠ GPU 3  [gpu-ecc-uncorrected]\n" in shown
     assert "9 findings" in shown.replace("\n", " ")
     assert drift_markdown(report).count("4 errors") == 2
+    page = drift_html(report)
+    assert page.count("<b>GPU [0:7]</b> <span>gpu-ecc-uncorrected</span> <span>gpu01</span>") == 1
 
 
 def test_four_hundred_hosts_fit_a_screen():

@@ -65,8 +65,10 @@ def drift_html(report: DriftReport, earlier: Sequence[RunPoint] = ()) -> str:
     """Return the page; `earlier` looks, the oldest first, are plotted."""
     style, script = _file("page.css"), _file("page.js")
     sharing = Sharing(report)
-    shared = [*sharing.shared(each for each in report.findings if each.waiver is None)]
-    shared += sharing.shared(each for each in report.findings if each.waiver is not None)
+    shared = [
+        *sharing.shared(each for each in report.findings if each.waiver is None),
+        *sharing.shared(each for each in report.findings if each.waiver is not None),
+    ]
     hosts = len(report.hosts)
     table = matrix(report, shared, fold=hosts > _HIDE_HOSTS)
     return _template().render(
@@ -189,8 +191,8 @@ def _bars(uneven: Uneven) -> list[float]:
 
 def _brief(told: Sequence[_Told], findings: Sequence[int]) -> str:
     """Return what is wrong with a host in one line, for the end of its row."""
-    firsts = [told[number].shared.first for number in findings[:4] if number < len(told)]
-    return clipped("; ".join(f"{words.subject(each)}: {words.line(each, _MAX_BRIEF)}" for each in firsts), _MAX_BRIEF)
+    shared = [told[number].shared for number in findings[:4] if number < len(told)]
+    return clipped("; ".join(f"{each.subject}: {words.line(each.first, _MAX_BRIEF)}" for each in shared), _MAX_BRIEF)
 
 
 def _file(name: str) -> str:

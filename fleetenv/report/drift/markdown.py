@@ -10,7 +10,7 @@ from fleetenv.drift.changed_files import by_package
 from fleetenv.drift.report import Cell, DriftReport, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.drift import words
-from fleetenv.report.drift.sections import Shared, Sharing, by_gpu, untold_notes
+from fleetenv.report.drift.sections import Shared, Sharing, untold_notes
 from fleetenv.report.text import clipped, counted, visible_line
 from fleetenv.severity import Severity
 
@@ -37,7 +37,7 @@ def drift_markdown(report: DriftReport) -> str:
 
 def _lines(report: DriftReport, rows: int) -> Iterator[str]:
     sharing = Sharing(report)
-    findings = by_gpu(sharing.shared(report.drifting))
+    findings = sharing.shared(report.drifting)
     yield f"## Drift: {_escaped(report.playbook)}"
     yield ""
     yield _summary(report)

@@ -144,7 +144,7 @@ def _row(host: HostReport, columns: Sequence[Column], found: Sequence[tuple[int,
 
 def _worst(found: Sequence[tuple[int, Finding]]) -> Mark:
     kinds = sorted((kind(finding) for _, finding in found), key=_ORDER.index)
-    return Mark(kinds[0] if kinds else "", tuple(number for number, _ in found))
+    return Mark(kinds[0] if kinds else "", tuple(dict.fromkeys(number for number, _ in found)))
 
 
 def _cell(cell: Cell | None) -> Mark:

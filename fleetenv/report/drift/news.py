@@ -11,7 +11,7 @@ from fleetenv.drift.finding import Finding
 from fleetenv.drift.report import DriftReport
 from fleetenv.report.drift import words
 from fleetenv.report.drift.document import finding_document
-from fleetenv.report.drift.sections import Shared, Sharing, by_gpu
+from fleetenv.report.drift.sections import Shared, Sharing
 from fleetenv.report.text import clipped, counted, visible_line
 from fleetenv.report.webhook import Webhook, WebhookFailed
 from fleetenv.source import Value
@@ -71,7 +71,7 @@ def _document(report: DriftReport, new: Sequence[Finding]) -> Value:
 def _slack(report: DriftReport, new: Sequence[Finding]) -> Value:
     severities = Counter(str(each.severity) for each in new)
     counts = ", ".join(counted(count, severity) for severity, count in sorted(severities.items()))
-    shared, hosts = by_gpu(Sharing(report).shared(new)), len({each.host for each in new})
+    shared, hosts = Sharing(report).shared(new), len({each.host for each in new})
     lines = [
         f"*Drift: {counted(len(new), 'new finding')}* ({counts}) on {counted(hosts, 'host')}; "
         f"{len(report.drifting)} in all on {counted(len(report.hosts), 'host')}, {_code(report.playbook)}",

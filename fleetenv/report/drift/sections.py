@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
@@ -14,10 +14,7 @@ from fleetenv.severity import Severity
 
 
 class Shared(Struct, frozen=True):
-    """One finding that several hosts have alike, host by host; and its cell, if it is against the playbook.
-
-    After [`by_gpu`][] also that of several GPUs of these hosts.
-    """
+    """One finding that several hosts have alike, maybe on several GPUs; and its cell, if it is against the playbook."""
 
     findings: tuple[Finding, ...]
     cell: Cell | None = None
@@ -69,11 +66,8 @@ class Sharing:
 
     def shared(self, findings: Iterable[Finding]) -> list[Shared]:
         """Return each finding once, with all that have it: the worst first, then the commonest."""
-        groups: dict[object, list[Finding]] = {}
-        for each in findings:
-            groups.setdefault(self._key(each), []).append(each)
-        found = [Shared(tuple(group), self.cell(group[0])) for group in groups.values()]
-        return sorted(found, key=lambda each: (each.first.severity.rank, -len(each.findings)))
+        found = [Shared(group, self.cell(group[0])) for group in alike(findings, self._key)]
+        return sorted(found, key=lambda each: (each.first.severity.rank, -len(each.hosts)))
 
     def sections(self, findings: Iterable[Finding]) -> list[Section]:
         """Return findings by hosts, the worst first, then what most hosts have.
@@ -90,9 +84,9 @@ class Sharing:
         for host, numbers in by_host.items():
             alike.setdefault(tuple(numbers), []).append(host)
         if sum(len(numbers) for numbers in alike) > 2 * len(shared):
-            return [Section(each.hosts, (each,)) for each in by_gpu(shared)]
+            return [Section(each.hosts, (each,)) for each in shared]
         sections = [
-            Section(tuple(hosts), by_gpu([_only(shared[number], hosts) for number in numbers]))
+            Section(tuple(hosts), tuple(_only(shared[number], hosts) for number in numbers))
             for numbers, hosts in alike.items()
         ]
         return sorted(sections, key=lambda each: (_badness(each.worst), -len(each.hosts)))
@@ -101,20 +95,27 @@ class Sharing:
         cell = self.cell(finding)
         differences = cell.essential if cell is not None else ()
         return (
-            words.nameless(finding),
+            words.gpuless(finding),
             tuple((each.key, value_text(each.wanted), value_text(each.found)) for each in differences),
         )
 
 
-def by_gpu(shared: Sequence[Shared]) -> tuple[Shared, ...]:
-    """Tell once what the same hosts have alike on several GPUs: eight GPUs with ECC errors are one thing to do."""
-    groups: dict[object, list[Shared]] = {}
-    for each in shared:
-        groups.setdefault((each.hosts, words.gpuless(each.first)), []).append(each)
-    return tuple(
-        group[0] if len(group) == 1 else Shared(tuple(finding for each in group for finding in each.findings))
-        for group in groups.values()
-    )
+def alike(findings: Iterable[Finding], key: Callable[[Finding], object] = words.gpuless) -> list[tuple[Finding, ...]]:
+    """Put findings together that are told as one: of several hosts, and of the same GPUs of each.
+
+    Eight GPUs with ECC errors are one thing to do; hosts of which others have them are told apart.
+
+    Args:
+        findings: any.
+        key: what findings of two hosts, or of two GPUs, must share.
+    """
+    of_hosts: dict[tuple[str, object], list[Finding]] = {}
+    for each in findings:
+        of_hosts.setdefault((each.host, key(each)), []).append(each)
+    groups: dict[object, list[Finding]] = {}
+    for (_, shared), own in of_hosts.items():
+        groups.setdefault((shared, tuple(each.subject for each in own)), []).extend(own)
+    return [tuple(group) for group in groups.values()]
 
 
 def untold_notes(report: DriftReport) -> list[Finding]:

@@ -18,7 +18,7 @@ from fleetenv.drift.changed_files import by_package
 from fleetenv.drift.report import Cell, DriftReport, Uneven, Verdict
 from fleetenv.report.difference import part, value_text
 from fleetenv.report.drift import words
-from fleetenv.report.drift.sections import Section, Shared, Sharing, by_gpu, untold_notes
+from fleetenv.report.drift.sections import Section, Shared, Sharing, untold_notes
 from fleetenv.report.text import clipped, counted, visible_line
 from fleetenv.severity import Severity
 
@@ -181,7 +181,7 @@ class _Printer:
 
     def _notes(self) -> None:
         """Say what is worth knowing, in a line each."""
-        notes = by_gpu(self._sharing.shared(untold_notes(self._report)))
+        notes = self._sharing.shared(untold_notes(self._report))
         if not notes:
             return
         self._say(Text("Worth knowing", "bold"))

@@ -130,10 +130,10 @@ def since(findings: Sequence[Finding], report: DriftReport) -> str:
 
 def since_each(findings: Sequence[Finding], report: DriftReport) -> list[tuple[str, list[str]]]:
     """Return since when it has been so, with the hosts of each time: the oldest first."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, dict[str, None]] = {}
     for each in sorted(findings, key=lambda each: each.first_seen.timestamp() if each.first_seen else 0):
-        groups.setdefault(since([each], report), []).append(each.host)
-    return list(groups.items())
+        groups.setdefault(since([each], report), {})[each.host] = None
+    return [(when, list(names)) for when, names in groups.items()]
 
 
 def hosts(names: Sequence[str], most: int) -> str:

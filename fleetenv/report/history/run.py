@@ -18,7 +18,7 @@ from fleetenv.remote import sh
 from fleetenv.report.console import STYLES
 from fleetenv.report.difference import NOTHING
 from fleetenv.report.drift import words
-from fleetenv.report.drift.sections import Shared, by_gpu
+from fleetenv.report.drift.sections import Shared, alike
 from fleetenv.report.history.listing import by, outcome, playbook_of, took
 from fleetenv.report.hosts import name_hosts
 from fleetenv.report.recap import HostCounts
@@ -140,23 +140,20 @@ def _findings(findings: Sequence[Finding], *, named: bool) -> Iterator[Renderabl
     """Yield findings, the worst first; hosts that have the very same share one."""
     if not findings:
         return
-    same: dict[tuple[object, ...], list[Finding]] = {}
-    for each in sorted(findings, key=lambda each: each.severity.rank):
-        same.setdefault(words.nameless(each), []).append(each)
-    shared = by_gpu([Shared(tuple(alike)) for alike in same.values()])
+    shared = [Shared(group) for group in alike(sorted(findings, key=lambda each: each.severity.rank))]
     yield Text(f"\n{counted(len(findings), 'finding')}", "bold")
-    for alike in shared[:_ROWS]:
-        first = alike.first
+    for each in shared[:_ROWS]:
+        first = each.first
         title = Text(f"  {first.severity}", _SEVERITIES[first.severity])
-        hosts = words.hosts(alike.hosts, _NAMES)
+        hosts = words.hosts(each.hosts, _NAMES)
         if named:
-            title.append(f"  {hosts if len(alike.hosts) == 1 else counted(len(alike.hosts), 'host')}", "bold")
-        title.append(f"  {alike.subject}", "not bold")
+            title.append(f"  {hosts if len(each.hosts) == 1 else counted(len(each.hosts), 'host')}", "bold")
+        title.append(f"  {each.subject}", "not bold")
         title.append(" (simulated)" if first.simulated else "", "magenta")
-        seen = min((each.first_seen for each in alike.findings if each.first_seen), default=None)
+        seen = min((one.first_seen for one in each.findings if one.first_seen), default=None)
         title.append(f"  [{first.code}]{f'  since {seen:%Y-%m-%d}' if seen else ''}", "dim")
         yield title
-        if len(alike.hosts) > 1:
+        if len(each.hosts) > 1:
             yield Padding(Text(hosts, "bold"), (0, 0, 0, 4))
         yield Padding(Text(words.text(first)), (0, 0, 0, 4))
         if first.waiver is not None:

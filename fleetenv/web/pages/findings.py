@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from fleetenv.drift.finding import Against, Finding, Waiver
 from fleetenv.history.store import History
-from fleetenv.report.drift import words
+from fleetenv.report.drift import sections, words
+from fleetenv.report.drift.sections import alike
 from fleetenv.severity import Severity
 from fleetenv.web.fleet import Groups, waived
 from fleetenv.web.page import Page, PageNumber, Slice, cut, has_words, words_of
@@ -92,29 +93,25 @@ def _is_in(finding: Finding, state: State, today: date) -> bool:
 
 
 def _shared(findings: list[Finding], *, apart: bool) -> list[Shared]:
-    """Put equal findings of many hosts together; the worst first, then those that most hosts have."""
-    kinds: dict[tuple[object, ...], list[Finding]] = {}
-    for each in findings:
-        key = (*words.nameless(each), *((each.host,) if apart else ()))
-        kinds.setdefault(key, []).append(each)
-    rows = [_row(same) for same in kinds.values()]
+    """Put equal findings of many hosts or GPUs together; the worst first, then those that most hosts have."""
+    groups = alike(findings, lambda each: (*words.gpuless(each), *((each.host,) if apart else ())))
+    rows = [_row(sections.Shared(group)) for group in groups]
     if apart:
         return sorted(rows, key=lambda row: (row.severity.rank, row.hosts, row.code, row.subject))
     return sorted(rows, key=lambda row: (row.severity.rank, -len(row.hosts), row.code, row.subject))
 
 
-def _row(same: list[Finding]) -> Shared:
-    first, seen = same[0], [each.first_seen for each in same if each.first_seen]
-    hosts = tuple(each.host for each in same)
+def _row(same: sections.Shared) -> Shared:
+    first, seen = same.first, [each.first_seen for each in same.findings if each.first_seen]
     return Shared(
         code=first.code,
         meaning=words.meaning(first),
-        subject=first.subject,
+        subject=same.subject if len(same.findings) > len(same.hosts) else first.subject,
         against=first.against,
         severity=first.severity,
         text=first.text,
-        advice=words.advice_for(first, hosts) if first.advice else "",
-        hosts=hosts,
+        advice=words.advice_for(first, same.hosts) if first.advice else "",
+        hosts=same.hosts,
         first_seen=min(seen) if seen else None,
         waiver=first.waiver,
         simulated=first.simulated,

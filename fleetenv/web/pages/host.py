@@ -7,11 +7,15 @@ from datetime import date, datetime
 from itertools import pairwise
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from fleetenv.drift.finding import Finding
 from fleetenv.drift.snapshot import Change, Plain, changes
 from fleetenv.errors import InputError
 from fleetenv.history.model import HostRun, HostSnapshot, Run, Streak
 from fleetenv.history.store import History
+from fleetenv.report.drift.sections import alike
+from fleetenv.report.drift.words import subject_of
 from fleetenv.web.contents import Gpus, Thing, environments_of, gpus_of, things_of
 from fleetenv.web.counters import counter_plots, counters
 from fleetenv.web.fleet import Mark, MarkedFinding, host_mark, marked
@@ -75,6 +79,7 @@ def _host(history: History, query: HostQuery) -> HostShown:
     if not visits:
         raise InputError(f"the history has no host '{query.host}'")
     found = [each.finding for each in history.findings.open([query.host])]
+    told = _by_gpu(found)
     taken = history.snapshots.of_host(query.host, limit=_STEPS + 1)
     newest = history.snapshots.latest([query.host]).get(query.host)
     snapshot = newest.snapshot if newest else {}
@@ -86,8 +91,8 @@ def _host(history: History, query: HostQuery) -> HostShown:
         taken=newest.taken if newest else None,
         snapshot_run=newest.run if newest else None,
         simulated=gpus.simulated or any(each.simulated for each in found),
-        findings=marked(found, today)[:_FINDINGS],
-        all_findings=len(found),
+        findings=marked(told, today)[:_FINDINGS],
+        all_findings=len(told),
         gone=tuple(each for each in history.findings.of_host(query.host, limit=_STREAKS) if each.gone),
         sections={name: things_of(snapshot[name]) for name in _order(snapshot)},
         environments=environments_of(snapshot),
@@ -96,6 +101,11 @@ def _host(history: History, query: HostQuery) -> HostShown:
         steps=tuple(_steps(taken)),
         runs=visits,
     )
+
+
+def _by_gpu(found: Iterable[Finding]) -> list[Finding]:
+    """Tell once what several GPUs have alike."""
+    return [replace(group[0], subject=subject_of(group)) if len(group) > 1 else group[0] for group in alike(found)]
 
 
 def _visits(history: History, host: str) -> Iterable[Visit]:
