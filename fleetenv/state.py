@@ -45,8 +45,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Place(Struct, frozen=True):
     """A thing of a host that a task speaks of: what lies there is not unmanaged."""
 
-    kind: Literal["miniconda", "environment", "virtualenv", "kernel"]
-    path: str  # absolute, or below `~`
+    kind: Literal["miniconda", "environment", "virtualenv", "kernel", "gpu-setting"]
+    path: str  # absolute, or below `~`; of a setting its name
 
 
 S = TypeVar("S", bound=State)

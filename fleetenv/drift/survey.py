@@ -154,7 +154,7 @@ class Survey(Sink):
             host.lost = event.msg
         if event.found is not None:
             wanted = event.diff.wanted if event.diff is not None else None
-            if not event.places:  # the others are in the host's census
+            if all(place.kind == "gpu-setting" for place in event.places):  # the others are in the host's census
                 host.states[key] = observed(event.found, wanted)
             self._sightings.setdefault(key, {})[event.host] = Sighting(event.found, wanted)
 

@@ -16,8 +16,9 @@ from fleetenv.modules.base import StateModule
 from fleetenv.modules.gpu_state import WORKING, GpuState, gpus_of, parse
 from fleetenv.remote import Probe, Run, Step, sh
 from fleetenv.source import Value
-from fleetenv.state import Diff
+from fleetenv.state import Diff, Place
 
+_SETTINGS = ("persistence", "power_limit", "compute_mode", "ecc", "mig", "mig_instances")
 _NO_GPU = frozenset({"no-gpu", "passed-through"})
 _AMD = "this host has AMD's GPUs, and gpu_settings sets NVIDIA's; use 'amd-smi set'"
 
@@ -81,10 +82,13 @@ class GpuSettings(StateModule[GpuState], frozen=True, kw_only=True, forbid_unkno
         module = msgspec.convert(arguments, cls, strict=False)
         if module.mig is False and module.mig_instances:
             raise msgspec.ValidationError("mig: false and mig_instances exclude each other")
-        asked = ("persistence", "power_limit", "compute_mode", "ecc", "mig", "mig_instances")
-        if all(getattr(module, name) is None for name in asked):
-            raise msgspec.ValidationError(f"one of {', '.join(asked)} is needed")
+        if not module.places():
+            raise msgspec.ValidationError(f"one of {', '.join(_SETTINGS)} is needed")
         return module
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the settings that are asked for: that they are unusual is what somebody wants."""
+        return tuple(Place("gpu-setting", name) for name in _SETTINGS if getattr(self, name) is not None)
 
     def observe(self) -> Probe[GpuState | None]:
         """Return the question about GPUs, the same as gpu_driver's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from fleetenv.drift.taker import CensusTaker
 from fleetenv.engine import Fleet, Options
 from fleetenv.events import Event, RunFinished
 from fleetenv.inventory import load
+from fleetenv.lab.nvidia_smi import A100, programs
 from fleetenv.shell import Defaults, connect
 
 HOSTS = """
@@ -86,6 +88,19 @@ def test_gpus_are_asked_about_once_though_a_task_asks_too(look):
     report = look.take("    - gpu_driver: {required: false}\n")
     assert (look.folder / "asked").read_text() == "asked\n"
     assert report.snapshots["here"]["gpus"]["count"] == 0
+
+
+def test_what_a_playbook_wants_of_gpus_is_no_finding(look):
+    for name, program in programs(replace(A100, count=1, persistence=False)).items():
+        (look.folder / "bin" / name).write_text(program)
+        (look.folder / "bin" / name).chmod(0o755)
+
+    def codes(task: str) -> list[str]:
+        return [each.code for each in look.take(task).findings if each.code.startswith("gpu-")]
+
+    assert codes("    - debug: {msg: nothing}\n") == ["gpu-persistence-off"]
+    assert codes("    - gpu_settings: {power_limit: 400}\n") == ["gpu-persistence-off"]
+    assert codes("    - gpu_settings: {persistence: false}\n") == []
 
 
 def test_a_snapshot_holds_what_is_there_without_passwords(look):
