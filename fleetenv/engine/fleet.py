@@ -145,6 +145,9 @@ class Fleet:
         hosts = dict.fromkeys(host for stage in self.stages for batch in stage.batches for host in batch)
         groups = {host: self._inventory.groups_of(host) for host in hosts}
         self._emit(RunStarted(str(self._path), tuple(hosts), self._options.check_mode, groups))
+        if not hosts:  # most likely a name that is written otherwise; a nightly run would never tell
+            patterns = ", ".join(dict.fromkeys(str(stage.play.hosts) for stage in self.stages))
+            self._emit(Warned(f"no host is meant: nothing of the inventory matches {patterns}"))
         interrupted = True
         try:
             for stage in self.stages:

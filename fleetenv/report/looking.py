@@ -7,13 +7,13 @@ from typing import TextIO
 from rich.console import Console
 from rich.status import Status
 
-from fleetenv.events import Event, PlayStarted, RunFinished, Sink
+from fleetenv.events import Event, PlayStarted, RunFinished, Sink, Warned
 from fleetenv.report.standing import Standing
-from fleetenv.report.text import counted
+from fleetenv.report.text import counted, visible_line
 
 
 class Looking(Sink):
-    """Counts what was looked at, and leaves nothing behind. Silent where the stream is no terminal."""
+    """Counts what was looked at, and leaves nothing behind but warnings. Silent where the stream is no terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
@@ -24,6 +24,10 @@ class Looking(Sink):
         """Take one event."""
         self._standing(event)
         match event:
+            case Warned():
+                self._console.print(
+                    f"warning: {visible_line(event.text)}", style="magenta", markup=False, soft_wrap=True
+                )
             case PlayStarted() if self._console.is_terminal and not self._line:
                 self._line = self._console.status(self._text())
                 self._line.start()

@@ -208,3 +208,12 @@ def test_hosts_are_compared_with_what_the_user_chooses(drift, fleet, root, tmp_p
     fewer = drift("--since", "2", "--only", "fleet,time", "--format", "json")
     assert {each["code"] for each in json.loads(fewer.stdout)["findings"]} == {"outlier", "changed"}
     assert fewer.status == 0  # neither forbids anything
+
+
+def test_a_playbook_that_means_no_host_is_warned_of(fleetenv_cli, tmp_path):
+    (tmp_path / "site.yml").write_text("- hosts: a10O\n  gather_facts: false\n  tasks: []\n")
+    (tmp_path / "hosts.yml").write_text("a100: {hosts: {gpu01: {}}}\n")
+    for command in ("drift", "apply"):
+        done = fleetenv_cli(command, "site.yml", "-i", "hosts.yml", cwd=tmp_path)
+        assert done.status == 0
+        assert "warning: no host is meant: nothing of the inventory matches a10O" in done.stdout + done.stderr
