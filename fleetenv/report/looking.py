@@ -7,24 +7,27 @@ from typing import TextIO
 from rich.console import Console
 from rich.status import Status
 
-from fleetenv.events import Event, PlayStarted, RunFinished, Sink, Warned
+from fleetenv.events import Event, PlayStarted, RunFinished, RunStarted, Sink, Warned
 from fleetenv.report.standing import Standing
 from fleetenv.report.text import counted, visible_line
 
 
 class Looking(Sink):
-    """Counts what was looked at, and leaves nothing behind but warnings. Silent where the stream is no terminal."""
+    """Counts what was looked at, and leaves nothing behind but a warning when there are none. Silent where the stream is no terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
         self._line: Status | None = None
         self._standing = Standing()
+        self._is_idle = False
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
         self._standing(event)
         match event:
-            case Warned():
+            case RunStarted():
+                self._is_idle = not event.hosts
+            case Warned() if self._is_idle:  # others are about what apply would build
                 self._console.print(
                     f"warning: {visible_line(event.text)}", style="magenta", markup=False, soft_wrap=True
                 )
