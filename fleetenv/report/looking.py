@@ -13,7 +13,10 @@ from fleetenv.report.text import counted, visible_line
 
 
 class Looking(Sink):
-    """Counts what was looked at, and leaves nothing behind but a warning when there are none. Silent where the stream is no terminal."""
+    """Counts what was looked at, and leaves nothing behind; silent where the stream is no terminal.
+
+    That there is nothing to look at is said everywhere.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
