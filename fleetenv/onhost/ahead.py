@@ -1,9 +1,10 @@
 """Building environments ahead of their turn: while one is compiled, checked or filled by pip, the next is installed.
 
 Each environment that a play builds after this one gets a process of its own, started when the one before has installed
-its conda packages, which takes all of the host. What it leaves is a generation that lacks only the last mark and the
-switch: both come at its own turn, when a builder finds it. Whatever goes wrong ahead is passed over: the environment
-is then built at its turn, and what is wrong is told there.
+its conda packages, which takes all of the host. What it leaves is a generation that is still to be tried and switched
+to: that comes at its own turn, when a builder finds it, so that what tries it has the host for itself, and never runs
+for nothing. Whatever goes wrong ahead is passed over: the environment is then built at its turn, and what is wrong is
+told there.
 """
 
 from __future__ import annotations
@@ -108,18 +109,16 @@ class Following:
 
 
 def prepare(request: Request, generations: Generations, following: Following) -> tuple[Path, list[str]]:
-    """Build a generation; returns it, and what is worth telling. It lacks only the mark that it is finished.
+    """Build a generation; returns it, and what is worth telling. It is still to be tried, given away and marked.
 
     Raises:
         Failure: it cannot be built, or does not work; nothing of it is left.
     """
     from .filling import fill  # here, because what was built ahead is switched to without
 
-    wanted = access.known(request.owner, request.group, request.mode)
     generation = generations.begin(request.digest)
     try:
         notes = fill(request, generation, following.offered, following)
-        access.give(generation, wanted)
     except BaseException:
         with suppress(OSError):
             remove(generation)
@@ -145,6 +144,7 @@ def take(generation: Path) -> None:
 
 def _build(request: Request, following: Following) -> None:
     """Build one ahead; its own followers, too."""
+    access.known(request.owner, request.group, request.mode)
     generations = Generations(Path(request.prefix), request.name)
     generations.folder.mkdir(parents=True, exist_ok=True)
     generations.clean_unfinished()

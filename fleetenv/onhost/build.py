@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fleetenv.errors import InputError
 
-from . import access
+from . import access, trial
 from .ahead import Following, prepare, prepared, take
 from .arrivals import UNREACHABLE, Wanted, offered
 from .generations import STAMP, Generations, flush, remove
@@ -32,6 +32,7 @@ from .standing import standing
 if TYPE_CHECKING:
     from types import FrameType
 
+    from .access import Access
     from .lock import Lock
 
 
@@ -90,7 +91,7 @@ def build(request: Request) -> list[str]:
                 notes = [f"{generation.name} was there already, and works", *notes]
                 lock.check()
             else:
-                _finish(generation, request.digest, lock)
+                _finish(request, generation, wanted, lock)
             generations.switch(generation)
             register(generations.link, registered=True)
             return notes + generations.remove_old(request.keep)
@@ -105,13 +106,15 @@ def remove_environment(request: Request) -> list[str]:
         return notes
 
 
-def _finish(generation: Path, digest: str, lock: Lock) -> None:
-    """Mark a generation finished: all in it is on disk, and nothing in it is newer than the mark."""
+def _finish(request: Request, generation: Path, wanted: Access, lock: Lock) -> None:
+    """Try a generation and mark it finished: all in it is on disk, and nothing in it is newer than the mark."""
     try:
+        trial.run(request, generation)
+        access.give(generation, wanted)
         take(generation)
         stamp = generation / STAMP
         draft = stamp.with_name(".fleetenv")
-        draft.write_text(f"{digest}\n")
+        draft.write_text(f"{request.digest}\n")
         now = draft.stat().st_mtime_ns
         for folder, _, files in os.walk(generation):
             for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118  # 100,000 files

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def fill(request: Request, generation: Path, offered: str | None, following: Following) -> list[str]:
-    """Put everything into a generation, and check it; returns what is worth telling.
+    """Put everything into a generation, and check that; returns what is worth telling. It is still to be tried.
 
     Args:
         request: What it is to be.
@@ -72,13 +72,12 @@ def fill(request: Request, generation: Path, offered: str | None, following: Fol
         progress.doing("compiling to byte-code")
         with bytecode.of_all() if bytecode else nullcontext():
             notes += _check_files(request, records, generation, lib)
-    trial.run(request.verify, generation, request.name, request.variables or {}, request.verify_timeout, progress)
     progress.step("built")
     return notes
 
 
 def check(request: Request, generation: Path) -> list[str]:
-    """See that a generation which was finished before is what is asked for, and works; as [`fill`][] does at its end.
+    """See that a generation which was finished before is what is asked for, and works; as a new one is checked.
 
     Raises:
         Failure: it is not, or does not.
@@ -94,8 +93,7 @@ def check(request: Request, generation: Path) -> list[str]:
         raise Failure(f"{generation.name} has other packages")
     lib = interpreter.library(generation)
     notes = _check_parts(request, records, generation, lib)
-    progress = Progress(1)
-    trial.run(request.verify, generation, request.name, request.variables or {}, request.verify_timeout, progress)
+    trial.run(request, generation)
     return notes
 
 

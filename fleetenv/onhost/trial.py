@@ -8,13 +8,14 @@ import signal
 import subprocess
 import tempfile
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from .request import Request
 
 _LINES = 3  # of what a failing command said last
 _MOST = 2000  # characters of those
@@ -25,37 +26,25 @@ for script in "$CONDA_PREFIX"/etc/conda/activate.d/*.sh; do if [ -f "$script" ];
 """
 
 
-def run(
-    commands: Sequence[str],
-    generation: Path,
-    name: str,
-    variables: Mapping[str, str],
-    timeout: float,
-    progress: Progress,
-) -> None:
-    """Run shell commands with a generation active, in an empty folder.
+def run(request: Request, generation: Path) -> None:
+    """Run a request's commands with a generation active, in an empty folder, one after the other.
 
-    Args:
-        commands: What to run, one after the other.
-        generation: Where everything is looked for first.
-        name: The environment's name.
-        variables: The environment's own variables.
-        timeout: Seconds for each command. All that it started ends with it.
-        progress: Is told which command runs.
+    Each may take `verify_timeout`. All that it started ends with it.
 
     Raises:
         Failure: one fails, or takes too long; with its last lines.
     """
+    progress = Progress(1)
     shell = shutil.which("bash") or "/bin/sh"  # packages' scripts are written for bash
     environment = {
         **os.environ,
-        **variables,
+        **(request.variables or {}),
         "CONDA_PREFIX": str(generation),
-        "CONDA_DEFAULT_ENV": name,
+        "CONDA_DEFAULT_ENV": request.name,
         "CONDA_SHLVL": "1",
         "PATH": f"{generation / 'bin'}:{os.environ.get('PATH', os.defpath)}",
     }
-    for command in commands:
+    for command in request.verify:
         progress.doing(f"verify: {command}")
         with tempfile.TemporaryDirectory(prefix="fleetenv-verify-") as folder, tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
@@ -63,10 +52,10 @@ def run(
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
             try:
-                status = process.wait(timeout)
+                status = process.wait(request.verify_timeout)
                 fault = f"ended with exit status {status}" if status >= 0 else f"was ended by signal {-status}"
             except subprocess.TimeoutExpired:
-                status, fault = 1, f"took longer than {timeout:g} s"
+                status, fault = 1, f"took longer than {request.verify_timeout:g} s"
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # also what it left running

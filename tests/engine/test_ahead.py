@@ -261,6 +261,20 @@ FORMS = (
     "- meta: flush_handlers",
     "- shell: {add}\n  until: true\n  retries: 1\n  delay: 0",
     "- shell: {add}; exit 1",
+    "- shell: {add}\n  run_once: true",
+    "- shell: {add}\n  delegate_to: b",
+    "- shell: {add}\n  any_errors_fatal: true",
+    "- shell: {add}\n  check_mode: true",
+    "- shell: {add}\n  when: r is failed",
+    "- shell: {add}\n  register: item",
+    "- shell: {add}-{{{{ item }}}}\n  loop: [same, same]\n  loop_control: {{label: one, index_var: i}}",
+    "- shell: {add}-{{{{ item }}}}; echo {{{{ item }}}}; [ {{{{ item }}}} = 1 ]\n  loop: [1, 2]\n  failed_when: false\n"
+    "  register: r",
+    "- shell: {add}; cat\n  args: {{stdin: hello}}",
+    "- shell: {add}; [ -e {{{{ out }}}}/made ]\n  retries: 1\n  delay: 0\n  ignore_errors: true",
+    "- shell: {add}; kill -9 $PPID\n  ignore_errors: true",
+    "- {{stat: {{path: '{{{{ out }}}}/made'}}, register: r}}",
+    "- shell: {add}\n  when: r.stat.exists | default(false)",
 )
 
 
