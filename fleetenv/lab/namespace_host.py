@@ -125,9 +125,10 @@ class NamespaceHost:
         self.switch.set_port(self.cable, "up")
 
     def kill_sshd(self) -> None:
-        """Kill sshd and all its sessions; what they started goes on."""
+        """Kill sshd and all its sessions, and wait until nobody listens; what they started goes on."""
         self.must_run(
-            'for p in /proc/[0-9]*; do read -r n <"$p/comm" && [ "$n" = sshd ] && kill -9 "${p##*/}"; done; :'
+            'for p in /proc/[0-9]*; do read -r n <"$p/comm" && [ "$n" = sshd ] && kill -9 "${p##*/}"; done\n'
+            'while [ -n "$(ss -Hltn "sport = :22")" ]; do :; done'
         )
 
     def start_sshd(self) -> None:

@@ -160,7 +160,8 @@ def test_a_run_that_is_killed_at_any_moment_is_mended_by_the_next(
     except subprocess.TimeoutExpired:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
-    assert site.apply(installer=str(installer.path), sha256=installer.sha256)["status"] in ("changed", "ok")
+    result = site.apply(installer=str(installer.path), sha256=installer.sha256)
+    assert result["status"] in ("changed", "ok"), result["msg"]
     assert site.conda("--version") == f"conda {installer.conda_version}"
     assert site.apply(installer=str(installer.path), sha256=installer.sha256)["status"] == "ok"
 
