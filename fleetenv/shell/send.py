@@ -65,13 +65,15 @@ def read_survey(answer: Completed) -> Survey:
 def stream(step: Send, digest: str, host: str, part: FilePart) -> Item:
     """Return the item that takes the rest of a file, checks the whole, and puts it in its place.
 
-    What a cut connection leaves stays, to be resumed; what does not fit on the disk is removed.
+    What a cut connection leaves stays, to be resumed; what does not fit on the disk is removed. The shell of a run that
+    was killed may have had all of the file, and put it in its place a moment ago: then it is taken from there.
     """
     partial = _partial(step, digest, host)
+    same = f"= {sh(digest + '  -')} ]"
     take = 'cat >>"$t"' if part.start else 'rm -f "$t";(umask 077;set -C;cat >"$t")'
     whole = (
-        f"{_has_size(part.end)}||exit 75\n"
-        f'[ "$(sha256sum <"$t")" = {sh(digest + "  -")} ]'
+        f'{_has_size(part.end)}||{{ [ "$(sha256sum <"$p")" {same}&&mv -fT "$p" "$t";}} 2>/dev/null||exit 75\n'
+        f'[ "$(sha256sum <"$t")" {same}'
         f"||{{ rm -f \"$t\";echo 'what arrived is not what was sent' >&2;exit 1;}}\n"
     )
     taken = f'{{ {take};}}||{{ s=$?;rm -f "$t";exit $s;}}\n'

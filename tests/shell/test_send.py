@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC240 - a test has its event loop for itself
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +15,8 @@ from openssh import Sshd
 
 from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.remote import Run, Send
-from fleetenv.shell import Connect, Connection, Settings
+from fleetenv.shell import Connect, Connection, Settings, send
+from fleetenv.shell.message import FilePart
 
 
 @pytest.fixture(params=["asyncssh", "fabric", "local", "workers"])
@@ -188,3 +190,16 @@ async def test_a_disk_that_fills_up_meanwhile(connection: Connection, source: Pa
     (result,) = await connection.talk([Send(source, str(small_disk / "file"))], progress=fill)
     assert "No space left on device" in result.error_text
     assert [path.name for path in small_disk.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("there", [b"all of it", b"another file"])
+def test_what_a_killed_run_has_just_put_in_place_is_taken_from_there(tmp_path: Path, there: bytes) -> None:
+    """When this run asked, all had arrived beside the target; when it sends what is left (nothing), it is gone."""
+    target = tmp_path / "installer.sh"
+    target.write_bytes(there)
+    digest = hashlib.sha256(b"all of it").hexdigest()
+    item = send.stream(Send(tmp_path, str(target), mode=0o640), digest, "gpu01", FilePart(tmp_path, 9, 9))
+    done = subprocess.run(["sh", "-c", item.script], stdin=subprocess.DEVNULL, check=False)
+    assert target.read_bytes() == there
+    assert done.returncode == (0 if there == b"all of it" else 75)
+    assert (target.stat().st_mode & 0o777 == 0o640) == (done.returncode == 0)
