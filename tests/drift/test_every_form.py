@@ -4,8 +4,10 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 import pytest
@@ -19,6 +21,8 @@ from fleetenv.report.drift.outputs import Outputs
 
 from .fleets import DRIVER, ENV, HOSTILE, PACKAGES, EnvState, failed, four_hosts, hostile, observed, run
 from .looks import every_kind, hostile_findings
+
+_NOBODY = 65534
 
 HUGE = "x\x1b[2J<b>\u202e" * 100_000
 BREAKS = (
@@ -121,14 +125,30 @@ def test_a_pipe_is_written_to_and_a_link_keeps_pointing(tmp_path):
     assert (tmp_path / "today.md").read_text().startswith("## Drift")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_file_in_a_folder_of_somebody_elses_is_written_in_place(tmp_path):
-    (tmp_path / "drift.md").write_text("old")
-    tmp_path.chmod(0o555)
-    Outputs([tmp_path / "drift.md"]).write(drift_report(four_hosts()))
-    assert (tmp_path / "drift.md").read_text().startswith("## Drift")
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that everybody can reach, and nobody but root can write into; root becomes another user meanwhile."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "drift.md").write_text("old")
+        (folder / "drift.md").chmod(0o666)
+        folder.chmod(0o555)
+        rendered(drift_report(four_hosts()), Form.MARKDOWN)  # imports what only root may be able to read
+        before = os.getresuid()
+        if os.geteuid() == 0:
+            os.setresuid(_NOBODY, _NOBODY, 0)
+        try:
+            yield folder
+        finally:
+            os.setresuid(*before)
+            folder.chmod(0o755)
+
+
+def test_a_file_in_a_folder_of_somebody_elses_is_written_in_place(shared_folder):
+    Outputs([shared_folder / "drift.md"]).write(drift_report(four_hosts()))
+    assert (shared_folder / "drift.md").read_text().startswith("## Drift")
     with pytest.raises(InputError, match="is not yours to write into"):
-        Outputs([tmp_path / "other.md"])
+        Outputs([shared_folder / "other.md"])
 
 
 def elements(page: str) -> set[str]:
