@@ -12,6 +12,7 @@ from fleetenv.drift.about import About
 from fleetenv.drift.care import care_findings
 from fleetenv.drift.census import Seen
 from fleetenv.drift.commands import Commands
+from fleetenv.drift.disks import disk_findings
 from fleetenv.drift.finding import Against, Finding
 from fleetenv.drift.fleet import unevenness_findings
 from fleetenv.drift.gpus import gpu_findings
@@ -88,7 +89,9 @@ def _host(host: HostReport, scene: Scene, commands: Commands) -> Iterator[Findin
     if seen.failed:
         advice = f"see what it says itself: {commands.on(host.name, 'envs')}"
         yield about.finding("not-surveyed", "census", "; ".join(dict.fromkeys(seen.failed)), advice)
-    yield from care_findings(about, typed(seen.snapshot))
+    sections = typed(seen.snapshot)
+    yield from care_findings(about, sections)
+    yield from disk_findings(about, seen.disks, [path for path, each in sections.miniconda.items() if each.asked])
     if seen.gpus:
         yield from gpu_findings(host, seen.gpus)
 

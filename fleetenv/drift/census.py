@@ -12,18 +12,19 @@ import msgspec
 from msgspec import Struct
 
 from fleetenv.conda.inquiry import PROGRAM, Inquiry
-from fleetenv.drift.sections import conda_sections, facts_section, gpu_section, plain
+from fleetenv.drift.sections import conda_sections, disks_of, facts_section, gpu_section, plain
 from fleetenv.drift.snapshot import Snapshot
 from fleetenv.errors import HostError, TaskFailed
 from fleetenv.gpu.probe import gpu_probe
 from fleetenv.gpu.states import GpuHost
 from fleetenv.onhost.census import Census
+from fleetenv.onhost.census_disks import Disk
 from fleetenv.remote import Completed, Probe, sh
 from fleetenv.state import Place
 
 _MODULES = (
-    "answering", "census", "census_environments", "census_layers", "census_prefixes", "contents", "generations",
-    "interpreter", "lock", "places", "processes", "records", "report", "verification",
+    "answering", "census", "census_disks", "census_environments", "census_layers", "census_prefixes", "contents",
+    "generations", "interpreter", "lock", "places", "processes", "records", "report", "verification",
 )  # fmt: skip
 _CENSUS = Inquiry("census", _MODULES, Census)
 _NO_PYTHON = b"no python\n"
@@ -62,6 +63,7 @@ class Seen(Struct, frozen=True):
     gpus: GpuHost | None = None
     homes: tuple[str, ...] = ()  # folders in which users keep what is theirs
     failed: tuple[str, ...] = ()
+    disks: Mapping[str, Disk] = {}  # by mount point
 
 
 def questions(
@@ -117,7 +119,8 @@ def seen(answers: Sequence[object], prefixes: Sequence[str]) -> Seen:
         except ValueError as error:
             failed = (*failed, str(error))
     homes = tuple(census.homes[:_MOST_HOMES]) if isinstance(census, Census) else ()
-    return Seen(snapshot, gpus if isinstance(gpus, GpuHost) else None, homes, failed)
+    disks = disks_of(census) if isinstance(census, Census) else {}
+    return Seen(snapshot, gpus if isinstance(gpus, GpuHost) else None, homes, failed, disks)
 
 
 def _read(completed: Completed) -> Census | None:

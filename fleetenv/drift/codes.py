@@ -37,6 +37,8 @@ CODES: dict[str, Code] = {
     "other-miniconda": Code(_CARE, _NOTE, "a Miniconda that the playbook does not speak of"),
     "world-writable": Code(_CARE, _WARNING, "everybody may exchange programs in a folder of Miniconda's", _NOTE),
     "leftover": Code(_CARE, _WARNING, "a build that was cut off, or a lock that nobody holds any more"),
+    "disk-full": Code(_CARE, _ERROR, "a disk on which nothing can be installed, or soon cannot"),
+    "disk-filling": Code(_CARE, _WARNING, "a disk with less room than one large environment takes"),
     "base-packages": Code(_CARE, _WARNING, "packages in base that the installer did not bring"),
     "base-pip": Code(_CARE, _WARNING, "pip has installed packages into base"),
     "extra-environment": Code(_CARE, _WARNING, "an environment made by hand in the playbook's Miniconda"),

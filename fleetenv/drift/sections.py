@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +23,7 @@ from fleetenv.remote import Completed
 if TYPE_CHECKING:
     from fleetenv.gpu.states import Gpu, GpuHost
     from fleetenv.onhost.census import Census
+    from fleetenv.onhost.census_disks import Disk
     from fleetenv.onhost.census_environments import Environment as CensusEnvironment
     from fleetenv.onhost.census_layers import Virtualenv as CensusVirtualenv
     from fleetenv.onhost.census_prefixes import Miniconda as CensusMiniconda
@@ -153,6 +155,11 @@ def conda_sections(census: Census, prefixes: Sequence[str]) -> Sections:
     if sum(1 for _ in islice(leaves(plain(sections)), _MOST_LEAVES + 1)) > _MOST_LEAVES:
         raise ValueError(f"the host names more than {_MOST_LEAVES} things")
     return sections
+
+
+def disks_of(census: Census) -> dict[str, Disk]:
+    """Return the disks by mount point. They are in no section: they fill and empty by themselves."""
+    return {_short(mount): replace(disk, holds=_shorts(disk.holds)) for mount, disk in _some(census.disks)}
 
 
 def plain(sections: Sections) -> Snapshot:

@@ -1,6 +1,7 @@
 """A census of this host: its Minicondas with all environments and packages, virtualenvs, kernels, .condarc files.
 
-Only what stays as it is while nobody changes anything: no sizes, times or processes. All lists are bounded.
+But for the room that disks have left, only what stays as it is while nobody changes anything: no sizes, times or
+processes. All lists are bounded.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import os
 import pwd
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .census_disks import Disk, disks
 from .census_environments import Environment, look
 from .census_layers import Kernel, Virtualenv, condarc_files, kernels, virtualenvs
 from .census_prefixes import Miniconda, examine, is_begun, is_miniconda, others
@@ -26,6 +28,7 @@ _SECONDS = 60.0  # for the files of all environments, unless every one is to be 
 _MOST = 200  # environments of a host
 _MOST_HOMES = 1000
 _FIRST, _NOBODY = 1000, 65534  # numbers of accounts that are people's lie between
+_TEMPORARY = Path("/tmp")  # noqa: S108  where pip builds, and jobs write: looked at, never used
 _SYSTEM = 2  # parts of a path such as `/opt`
 
 
@@ -39,6 +42,7 @@ class Census:
     environments: dict[str, Environment]
     virtualenvs: dict[str, Virtualenv]
     kernels: dict[str, Kernel]
+    disks: dict[str, Disk] = field(default_factory=dict)  # by mount point
 
 
 def answer(
@@ -77,6 +81,7 @@ def answer(
         environments=seen,
         virtualenvs=virtualenvs(virtualenv_paths, at_home),
         kernels=kernels(kernel_folders, there, at_home),
+        disks=disks(asked, [*(Path(path).expanduser() for path in virtualenv_paths), _TEMPORARY]),
     )
 
 

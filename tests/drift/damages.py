@@ -137,6 +137,13 @@ DAMAGES = (
         touch bin/conda bin/python conda-meta/history
         echo '{"name": "conda", "version": "24.1.0", "build": "0"}' >conda-meta/conda-24.1.0-0.json
         echo '{"name": "python", "version": "3.11.9", "build": "0"}' >conda-meta/python-3.11.9-0.json"""),
+    # Disks
+    Damage("gpu04", "disk-full", "{prefix}", "error", "0.0 of 0.0 GiB are free", "on gpu04: du -xh -d2 {prefix} |", """
+        mkdir $prefix; mount -t tmpfs -o size=1m fleetenv-test $prefix; mkdir $prefix/pkgs
+        ! head -c 2000000 /dev/zero >$prefix/job.log"""),
+    Damage("gpu04", "disk-filling", "{prefix}/pkgs", "warning", "1 of 50 inodes are free", "du -x --inodes -d2", """
+        mount -t tmpfs -o size=1m,nr_inodes=50 fleetenv-test $prefix/pkgs
+        cd $prefix/pkgs; touch $(seq 48)"""),
     # What cannot be looked into
     Damage("gpu03", "unfinished-miniconda", "{prefix}", "error", "there is no conda-meta/history", "-b -u -p {prefix}",
            "mkdir -p $prefix/bin $prefix/conda-meta; touch $prefix/bin/conda"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fleetenv.drift.about import About
 from fleetenv.drift.care import care_findings
 from fleetenv.drift.commands import Commands
+from fleetenv.drift.disks import disk_findings
 from fleetenv.drift.finding import Finding
 from fleetenv.drift.named import Named
 from fleetenv.drift.sections import Environment, Kernel, Miniconda, Sections, Virtualenv
+from fleetenv.onhost.census_disks import Disk
 from fleetenv.state import Place
 
 PREFIX = "/opt/miniconda3"
@@ -103,3 +107,32 @@ def test_what_there_was_no_time_for_is_a_note():
     (finding,) = note.values()
     assert (finding.code, finding.severity) == ("files-unchecked", "note")
     assert finding.advice == "fleetenv verify gpu01 --env nlp -i inventories/lab"
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("disk", "told"),
+    [
+        (Disk(100 * GIB, 6 * GIB, 10**7, 10**6), None),
+        (Disk(10**5 * GIB, 100 * GIB, 0, 0), None),  # a 1000th of it, and enough; its inodes are not counted
+        (Disk(20 * GIB, 4 * GIB, 10**7, 10**6), None),  # little, and more than a 20th
+        (Disk(100 * GIB, 4 * GIB, 10**7, 10**6), ("disk-filling", "4.0 of 100.0 GiB are free")),
+        (Disk(100 * GIB, 0, 10**7, 10**6), ("disk-full", "0.0 of 100.0 GiB are free")),
+        (Disk(100 * GIB, 50 * GIB, 6_553_600, 99_999), ("disk-filling", "99,999 of 6,553,600 inodes are free")),
+        (Disk(100 * GIB, 50 * GIB, 6_553_600, 0), ("disk-full", "0 of 6,553,600 inodes are free")),
+        (Disk(10**5000, 0, -1, -(10**5000)), None),  # a lie
+    ],
+)
+def test_little_room_is_told_of_bytes_and_of_inodes(disk, told):
+    found = [(each.code, each.text) for each in disk_findings(About("gpu01", Named(), COMMANDS), {"/": disk}, [])]
+    assert [(code, text.partition(":")[0].partition(";")[0]) for code, text in found] == ([told] if told else [])
+
+
+def test_a_disk_with_miniconda_on_it_may_be_cleaned():
+    disk = Disk(100 * GIB, 0, 0, 0, [PREFIX, "/tmp"])
+    (full,) = disk_findings(About("gpu01", Named(), COMMANDS), {"/": disk}, [PREFIX])
+    assert full.text == f"0.0 of 100.0 GiB are free; here is {PREFIX}, /tmp"
+    clean = f"fleetenv clean gpu01 --prefix {PREFIX} --check -i inventories/lab"
+    assert full.advice == f"{clean}; on gpu01: du -xh -d2 / | sort -h"

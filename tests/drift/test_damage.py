@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,9 @@ def damaged(site, undamaged):
     for damage in DAMAGES:
         site.hurt(damage)
     (site.folder / "gone.yml").write_text(GONE)
-    return site.drift("-i", "gone.yml", "--since", "last")
+    yield site.drift("-i", "gone.yml", "--since", "last")
+    for path in ("{prefix}/pkgs", "{prefix}"):
+        subprocess.run(["umount", path.format(**site.places("gpu04"))], check=True)
 
 
 def identities(document: dict[str, Any]) -> set[tuple[str, str, str]]:
