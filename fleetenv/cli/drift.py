@@ -35,7 +35,7 @@ from fleetenv.drift.finding import Against, Finding
 from fleetenv.drift.survey import Survey
 from fleetenv.drift.taker import HOMES, CensusTaker, check_homes
 from fleetenv.drift.waivers import VARIABLE as IGNORED
-from fleetenv.drift.waivers import Rule, read_rules
+from fleetenv.drift.waivers import Rule, check_holders, read_rules
 from fleetenv.errors import InputError, nearest
 from fleetenv.history.model import Kind, RunPoint
 from fleetenv.report.drift.forms import Form
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"post new findings to this URL; it is secret: better in FILE, or in the environment as {VARIABLE}",
     )  # fmt: skip
     parser.add_argument(
-        "--webhook-format", choices=[str(form) for form in NewsForm], default=str(NewsForm.JSON),
+        "--webhook-format", choices=[str(form) for form in NewsForm],
         help="what to post: a document for programs, or a message for Slack and the like (default: json)",
     )  # fmt: skip
     add_host_arguments(parser)
@@ -91,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
     """Look at all hosts, and report."""
     outputs = Outputs(options.output, Form(options.format) if options.format else None)
     webhook = find_webhook(options.webhook, os.environ)
+    if options.webhook_format and not webhook:
+        raise InputError("--webhook-format says nothing without --webhook", hint=f"or {VARIABLE} in the environment")
     since = _since(options)
     record = recorder(options, Kind.DRIFT)
     report = _look(options, record, since)
@@ -99,9 +101,11 @@ def run(options: argparse.Namespace) -> int:
         report = replace(report, findings=record.dated(report.findings))
         known, earlier = record.known(report.findings), record.earlier()
         record.finish(report.exit_status, snapshots=report.snapshots, findings=report.findings)
-    outputs.write(report, earlier)
-    if webhook:
-        tell(webhook, NewsForm(options.webhook_format), report, known, sys.stderr)
+    try:
+        outputs.write(report, earlier)
+    finally:  # also where a file cannot be written: new drift is not told a second time
+        if webhook:
+            tell(webhook, NewsForm(options.webhook_format or NewsForm.JSON), report, known, sys.stderr)
     return report.exit_status
 
 
@@ -165,7 +169,9 @@ def _rules(fleet: Fleet) -> Mapping[str, tuple[Rule, ...]]:
         for value in values:
             check_homes(value)
     written = fleet.written(IGNORED)
-    return {host: tuple(rule for value in values for rule in rules(value)) for host, values in written.items()}
+    found = {host: tuple(rule for value in values for rule in rules(value)) for host, values in written.items()}
+    check_holders(found)
+    return found
 
 
 def _aspects(text: str) -> frozenset[Against]:

@@ -33,6 +33,7 @@ CODES: dict[str, Code] = {
     "drift": Code(_PLAYBOOK, _WARNING, "`apply` would change something"),
     "outlier": Code(_FLEET, _NOTE, "most hosts of its group have another value"),
     "changed": Code(_TIME, _WARNING, "it was otherwise when `--since` says", _NOTE),
+    "not-compared": Code(_TIME, _NOTE, "`--since` finds no earlier look at it in the history"),
     "unfinished-miniconda": Code(_CARE, _ERROR, "an installation of Miniconda that is not whole", _NOTE),
     "other-miniconda": Code(_CARE, _NOTE, "a Miniconda that the playbook does not speak of"),
     "world-writable": Code(_CARE, _WARNING, "everybody may exchange programs in a folder of Miniconda's", _NOTE),

@@ -18,6 +18,7 @@ VARIABLE = "drift_ignore"
 _KEYS = ("code", "subject", "host", "reason", "until")
 _EXAMPLE = "{code: extra-environment, subject: 'old_*', reason: 'until the paper is out', until: 2027-03-31}"
 _EXPIRED = "waiver-expired"
+_MOST_NAMES = 5
 
 
 class Rule(Struct, frozen=True):
@@ -43,7 +44,7 @@ def read_rules(value: Value, select: Callable[[str], Iterable[str]]) -> tuple[Ru
 
     Args:
         value: As it was written.
-        select: Names the hosts that a pattern means.
+        select: Names the hosts that a pattern means; raises InputError where it is none, or names what is not there.
 
     Raises:
         InputError: it is not what it must be.
@@ -54,6 +55,28 @@ def read_rules(value: Value, select: Callable[[str], Iterable[str]]) -> tuple[Ru
         raise InputError(f"{VARIABLE} must be a list", location=_at(value), hint=f"such as - {_EXAMPLE}")
     places = value.items_at if isinstance(value, SourceList) else [None] * len(value)
     return tuple(_rule(each, place, select) for each, place in zip(value, places, strict=True))
+
+
+def check_holders(rules: Mapping[str, Iterable[Rule]]) -> None:
+    """Check that each entry is in the variables of a host that it is for, else it would never let anything pass.
+
+    Args:
+        rules: Those for each host of the run; an entry for hosts that are not all in the run cannot be judged.
+
+    Raises:
+        InputError: one is not.
+    """
+    holders: dict[Rule, list[str]] = {}
+    for host, each in rules.items():
+        for rule in each:
+            holders.setdefault(rule, []).append(host)
+    for rule, those in holders.items():
+        if rule.hosts and rule.hosts <= rules.keys() and rule.hosts.isdisjoint(those):
+            raise InputError(
+                f"an entry of {VARIABLE} is for {_some(rule.hosts)}, and only {_some(those)} have it",
+                location=rule.location,
+                hint="write it where those hosts have it: in their group_vars or host_vars, or in 'all'",
+            )
 
 
 def waived(findings: Iterable[Finding], rules: Mapping[str, Iterable[Rule]], today: date) -> Iterator[Finding]:
@@ -99,18 +122,29 @@ def _rule(value: Value, place: Location | None, select: Callable[[str], Iterable
         raise InputError(
             f"there is no finding with the code '{code}'", location=_where(value, "code", place), hint=hint
         )
-    hosts = frozenset(select(texts["host"])) if "host" in texts else None
-    if hosts is not None and not hosts:
-        where = _where(value, "host", place)
-        raise InputError(
-            f"no host matches '{texts['host']}'", location=where, hint="'fleetenv inventory --graph' shows all"
-        )
     return Rule(
         code=code,
         subject=texts.get("subject", "*"),
         waiver=Waiver(reason=texts["reason"], until=_day(value, place)),
-        hosts=hosts,
+        hosts=_hosts(texts["host"], _where(value, "host", place), select) if "host" in texts else None,
         location=place,
+    )
+
+
+def _hosts(pattern: str, where: Location | None, select: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    try:
+        hosts = frozenset(select(pattern))
+    except InputError as error:
+        raise InputError(error.message, location=where, hint=error.hint) from error
+    if not hosts:
+        raise InputError(f"no host matches '{pattern}'", location=where, hint="'fleetenv inventory --graph' shows all")
+    return hosts
+
+
+def _some(hosts: Iterable[str]) -> str:
+    names = sorted(hosts)
+    return ", ".join(names[:_MOST_NAMES]) + (
+        f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     )
 
 

@@ -135,9 +135,9 @@ class Fleet:
         """Return the names of the hosts that a pattern means.
 
         Raises:
-            InputError: it is no pattern.
+            InputError: it is no pattern, or names what is neither a host nor a group.
         """
-        return [host.name for host in self._inventory.select(pattern)]
+        return [host.name for host in self._inventory.named(pattern)]
 
     async def run(self) -> None:
         """Run all plays. What happens is told to `emit`; nothing that happens on a host raises."""

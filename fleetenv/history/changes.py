@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CODE = "changed"
 """The code of findings against an earlier look."""
 
+NOT_COMPARED = "not-compared"
+"""The code of a finding that says there was none."""
+
 _THING = 2  # keys of a path that name one thing: `environments`, `nlp_train`
 _MOST_TOLD = 6  # changes of one thing that are a finding each
 _FOLLOWS = {"generations": "generation"}  # values that change whenever another one of the same thing does
@@ -74,7 +77,8 @@ class Changes:
     def findings(self, since: Since, new: Mapping[str, Snapshot], *, run: int, now: datetime) -> list[Finding]:
         """Return what changed since then as findings (`Against.TIME`), for snapshots that are not recorded yet.
 
-        What an apply of fleetenv's may have changed is a note; what nobody's apply did is a warning.
+        What an apply of fleetenv's may have changed is a note; what nobody's apply did is a warning. A host that was
+        never looked at before has a note that says so.
 
         Args:
             since: run or moment to compare with.
@@ -84,7 +88,9 @@ class Changes:
         """
         base = self._as_of(since, new, before=run)
         after = {host: HostSnapshot(host, run, now, as_kept(snapshot)) for host, snapshot in new.items()}
-        return [finding for each in self.between(base, after) for finding in _findings(each)]
+        compared = self.between(base, after)
+        news = [host for host in after if host not in {each.host for each in compared}]
+        return [*map(_not_compared, news), *(finding for each in compared for finding in _findings(each))]
 
     def _as_of(
         self, moment: Since, hosts: Iterable[str] | None, *, before: int | None = None
@@ -146,6 +152,18 @@ def _findings(host: HostChanges) -> Iterator[Finding]:
                 for each in dated[:_MOST_TOLD]
             )
             yield _finding(host, path, f"{len(dated)} values are not as {_then(host)}: {told}, ...", dated)
+
+
+def _not_compared(host: str) -> Finding:
+    return Finding(
+        code=NOT_COMPARED,
+        host=host,
+        subject="history",
+        against=Against.TIME,
+        severity=Severity.NOTE,
+        text="has no earlier look: what changed there cannot be told",
+        advice="",
+    )
 
 
 def _finding(host: HostChanges, path: Path, text: str, dated: Sequence[DatedChange]) -> Finding:

@@ -64,6 +64,15 @@ class Inventory:
         kept = {host.name for host in self._matcher.select(terms)}
         return tuple(host for host in chosen if host.name in kept)
 
+    def named(self, pattern: str) -> tuple[Host, ...]:
+        """Return the hosts that a pattern matches, as [`select`][] does, where every name must be one of something.
+
+        Raises:
+            InputError: an invalid pattern, or a name that is neither a host nor a group.
+        """
+        self._check_names(patterns.split(pattern), f"'{pattern}'")
+        return self.select(pattern)
+
     def unmatched(self, pattern: str | Sequence[str]) -> tuple[str, ...]:
         """Return the terms of a pattern that match no host and no group."""
         terms = [term.lstrip("!&") for term in patterns.split(pattern)]
@@ -145,15 +154,18 @@ class Inventory:
         terms: list[str] = []
         for term in patterns.split(limit):
             terms += _lines(Path(term[1:])) if term.startswith("@") else [term]
+        self._check_names(terms, "the limit")
+        return terms
+
+    def _check_names(self, terms: Sequence[str], what: str) -> None:
         for term in terms:
             name = patterns.subscripted(term.lstrip("!&"))[0]
             known = name in self.hosts or name in self.groups or name in patterns.LOCALHOST
             if not known and patterns.is_name(name):
                 raise InputError(
-                    f"the limit names '{name}', which is neither a host nor a group of the inventory",
+                    f"{what} names '{name}', which is neither a host nor a group of the inventory",
                     hint=nearest(name, [*self.groups, *self.hosts]),
                 )
-        return terms
 
     def _with_files(self, given: Mapping[str, Value], kind: Kind, name: str) -> Mapping[str, Value]:
         merged = dict(given)

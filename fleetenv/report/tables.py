@@ -26,10 +26,13 @@ def cells(*texts: str) -> Iterator[Text]:
 
 
 def print_parts(console: Console, parts: Iterable[RenderableType]) -> None:
-    """Print parts without spaces at the ends of lines, and without characters that the terminal does not know."""
+    """Print parts without spaces at the ends of lines, and without characters that the terminal does not know.
+
+    A `Text` with `no_wrap` is printed in one line, however long: a command to be copied.
+    """
     with console.capture() as captured:
         for part in parts:
-            console.print(part)
+            console.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap is True)
     for row in captured.get().splitlines():
         encoded = row.rstrip().encode(console.encoding, "backslashreplace")
         console.file.write(encoded.decode(console.encoding) + "\n")

@@ -104,7 +104,7 @@ def plain_text(value: Plain) -> str:
         case str():
             return line(value) if value else "(empty)"
         case int() | float():
-            return str(value)
+            return str(value).removesuffix(".0")
         case list():
             return line(", ".join(plain_text(each) for each in value[:MAX_LINE])) if value else "(none)"
         case _:

@@ -153,6 +153,8 @@ def test_a_report_that_cannot_be_written_is_known_before_any_host_is_asked(drift
     done = drift("-o", "/no/such/folder/drift.html")
     assert done.status == 1
     assert "no folder to write /no/such/folder/drift.html into" in done.stderr
+    done = drift("-o", "/tmp")
+    assert (done.status, done.stderr) == (1, "fleetenv: cannot write /tmp: it is a folder\n")
 
 
 def test_bad_input_is_told_before_any_host_is_asked(drift, tmp_path):
@@ -169,6 +171,11 @@ def test_bad_input_is_told_before_any_host_is_asked(drift, tmp_path):
             "drift_ignore: [{code: drfit, reason: x, until: 2099-01-01}]",
             "more.yml:2:45: there is no finding with the c",
         ),
+        (
+            "drift_ignore: [{code: drift, host: 'all:!gon', reason: x, until: 2099-01-01}]",
+            "more.yml:2:58: 'all:!gon' names 'gon', which is neither a host nor a group of the inventory; did you mean "
+            "'gone'?",
+        ),
         ("drift_homes: none", "more.yml:2:36: drift_homes is 'none'; it must be 'all' or 'own'"),
     ],
 )
@@ -178,6 +185,12 @@ def test_what_variables_say_of_drift_is_checked_before_any_host_is_asked(fleeten
     done = fleetenv_cli("drift", "site.yml", "-i", "more.yml", cwd=tmp_path)
     assert (done.status, done.stdout) == (1, "")
     assert told in done.stderr
+
+
+def test_a_form_of_news_needs_somebody_who_is_told(fleetenv_cli, tmp_path):
+    done = fleetenv_cli("drift", "site.yml", "-i", "gone,", "--webhook-format", "slack", cwd=tmp_path)
+    assert done.status == 1
+    assert "--webhook-format says nothing without --webhook; or FLEETENV_WEBHOOK in the env" in done.stderr
 
 
 def test_since_needs_a_history(fleetenv_cli, tmp_path):

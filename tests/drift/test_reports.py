@@ -23,7 +23,7 @@ from fleetenv.report.drift.terminal import print_drift
 from fleetenv.report.hosts import fold_hosts
 from fleetenv.state import Content, Difference
 
-from .fleets import CONDARC, driver, four_hosts, healthy, hostile, many_hosts, run
+from .fleets import CONDARC, driver, env, four_hosts, healthy, hostile, many_hosts, run
 from .looks import every_kind, finding, large_fleet, many_kinds, with_findings
 
 FOUR = drift_report(four_hosts())
@@ -116,6 +116,14 @@ def test_a_clean_fleet_is_told_in_two_lines():
         "✓ as the playbook says: gpu01, gpu02",
         "0 of 2 hosts differ from the playbook; 0 findings in 12.3 s, nothing was changed",
     ]
+
+
+def test_one_host_differs_and_several_differ():
+    def told(*hosts):
+        return text(drift_report(run(hosts, *(env(host, numpy="1.26.3") for host in hosts))))
+
+    assert "1 of 1 host differs from" in told("gpu01")
+    assert "2 of 2 hosts differ from" in told("gpu01", "gpu02")
 
 
 def test_terminals_are_safe_from_hosts():

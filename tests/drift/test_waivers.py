@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from fleetenv.drift.finding import Against, Finding
-from fleetenv.drift.waivers import read_rules, waived
+from fleetenv.drift.waivers import check_holders, read_rules, waived
 from fleetenv.errors import InputError
 from fleetenv.severity import Severity
 from fleetenv.source import parse_yaml
@@ -94,3 +94,14 @@ def test_mistakes_are_told_where_they_are(text, told):
     with pytest.raises(InputError) as error:
         rules(text)
     assert told in str(error.value)
+
+
+def test_an_entry_for_hosts_that_do_not_have_it_is_a_mistake():
+    (rule,) = rules("- {code: drift, host: rack1, reason: x, until: 2027-01-01}\n")
+    check_holders({"gpu01": [rule], "gpu02": [], "gpu03": [rule]})
+    check_holders({"gpu01": [], "gpu03": [rule]})  # gpu02, which may have it, is not looked at
+    with pytest.raises(InputError) as error:
+        check_holders({"gpu01": [], "gpu02": [], "gpu03": [rule]})
+    assert str(error.value).startswith(
+        "all.yml:1:3: an entry of drift_ignore is for gpu01, gpu02, and only gpu03 have it"
+    )

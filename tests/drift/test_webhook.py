@@ -232,8 +232,9 @@ def test_a_user_is_told_once_of_new_drift_and_the_url_is_kept_nowhere(
 
     assert drift("--webhook", server.url)[1] == []
     (Path(fleet["gpu02"].variables["lab_root"]) / "motd").write_text("edited\n")
-    done, (told,) = drift("--webhook", server.url)
-    assert (done.status, [each["host"] for each in told["new_findings"]]) == (2, ["gpu02"])
+    done, (told,) = drift("--webhook", server.url, "-o", "/dev/full")
+    assert (done.status, [each["host"] for each in told["new_findings"]]) == (1, ["gpu02"])
+    assert done.stderr == "fleetenv: cannot write /dev/full: No space left on device\n"
     assert drift("--webhook", server.url, "-o", tmp_path / "page.html")[1] == []  # it is known
     (Path(fleet["gpu01"].variables["lab_root"]) / "motd").write_text("edited\n")
     assert "<figure>" in (tmp_path / "page.html").read_text()  # what earlier looks found

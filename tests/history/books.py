@@ -12,6 +12,8 @@ from fleetenv.severity import Severity
 
 BEGUN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
+ADVICE = f"fleetenv apply {'a-long-path/' * 20}site.yml -t motd"
+
 
 class Book:
     """A history that days are written into."""
@@ -63,5 +65,5 @@ class Book:
 
 def finding(host, code, subject, severity=Severity.WARNING):
     return Finding(
-        code=code, host=host, subject=subject, against=Against.PLAYBOOK, severity=severity, text="t", advice="a"
+        code=code, host=host, subject=subject, against=Against.PLAYBOOK, severity=severity, text="t", advice=ADVICE
     )

@@ -12,7 +12,7 @@ from fleetenv.events import Status, TaskRef
 from fleetenv.history.errand import Errand, Kind, Origin
 from fleetenv.history.outcome import HostOutcome, HostRun, RunOutcome, Standing, StoredDifference, StoredResult
 from fleetenv.history.record import enter_run, finish_run
-from tests.history.books import BEGUN, Book, finding
+from tests.history.books import ADVICE, BEGUN, Book, finding
 
 TASK = TaskRef("gpu servers", "Greet", "copy", Location("roles/motd/tasks/main.yml", 4, 3), "motd")
 ESCAPE = "\x1b]0;owned\x07"
@@ -80,6 +80,7 @@ def test_a_run_is_shown_with_its_hosts_and_findings(shown):
     assert "ended 1 lost, 1 differ, 1 finding (exit status 4)" in text
     assert "gpu01 ok=1 changed=1 unreachable=0 failed=0 skipped=0" in text
     assert text[text.index("lost") :][:3] == ["lost", "gpu02", r"timed out\x1b]0;owned\x07"]
+    assert f"-> {ADVICE}" in text  # in one line, to be copied
     seen = (BEGUN + timedelta(days=1)).astimezone()
     assert rf"warning gpu01 Greet\x1b]0;owned\x07 [drift] since {seen:%Y-%m-%d}" in text
 
@@ -94,6 +95,7 @@ def test_a_host_of_a_run_is_shown_task_by_task(shown):
         r"mode 0644 0777\x1b]0;owned\x07",
         "owner (none) a, yes",
     ]
+    assert f"-> {ADVICE}" in lines(shown("show", "2", "gpu01"))
 
 
 def test_json_says_it_all(shown):

@@ -97,6 +97,13 @@ def test_a_change_is_dated_by_the_run_that_saw_it_first_and_explained_by_an_appl
     assert (found[0].advice, found[1].text) == ("fleetenv show 3 gpu01", f"was 470 on {then} (run 1), is 560")
 
 
+def test_hosts_without_an_earlier_look_are_named(book):
+    book.day(0, {"gpu01": nlp("1.0", "470")})
+    new = {host: nlp("1.0", "470") for host in ("gpu01", "gpu02")}
+    (found,) = book.history.changes.findings(1, new, run=2, now=BEGUN)
+    assert (found.host, found.code, found.severity) == ("gpu02", "not-compared", Severity.NOTE)
+
+
 def test_what_changed_as_a_whole_is_one_finding(book):
     packages = {f"package{n}": str(n) for n in range(300)}
     book.day(0, {"gpu01": {"environments": {"nlp": {"packages": packages}, "old": {"packages": packages}}}})

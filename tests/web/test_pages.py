@@ -150,6 +150,7 @@ def test_gpus_are_counted_by_driver_and_model_and_error_counts_are_drawn(dashboa
     }
     assert dashboard.page("/gpus").count("<polyline") == min(24, len(data["plots"])) > 0
     assert {row["driver"] for row in dashboard.data("/gpus?driver=535.104.05")["rows"]} == {"535.104.05"}
+    assert data["rows"][0]["settings"]["power limit"] == "400 W"
 
 
 def test_equal_findings_of_many_hosts_are_one_row(dashboard):
@@ -231,3 +232,20 @@ def test_a_look_at_some_tasks_only_hides_nothing_and_a_newer_run_says_when_a_hos
     assert shown["gpu009"].mark == "error"
     assert (shown["gpu009"].run, shown["gpu001"].run) == (2, 1)
     assert [host for host, row in shown.items() if row.is_stale] == ["gpu001"]
+
+
+def test_gpus_of_a_host_that_is_away_are_shown_as_they_were_and_not_as_well(tmp_path):
+    file, fleet, now = tmp_path / "history.db", Fleet(3), datetime.now().astimezone()
+    record(file, fleet, now - timedelta(hours=5))
+    fleet.lost = {"gpu002"}
+    record(file, fleet, now)
+    server = start(file)
+    by_host = {row["host"]: row for row in server.data("/gpus")["rows"]}
+    assert {host: row["mark"] for host, row in by_host.items()} == {
+        "gpu001": "same", "gpu002": "unreachable", "gpu003": "same",
+    }  # fmt: skip
+    assert (by_host["gpu002"]["run"], by_host["gpu003"]["run"]) == (1, 2)
+    assert {row["host"] for row in server.data("/gpus?by=gpu&health=trouble")["rows"]} == {"gpu002"}
+    (row,) = (row for row in rows(server.page("/gpus")) if row.startswith("gpu002"))
+    assert "! unreachable connect to 10.0.0.4 port 22: Connection refused; this is what run 1 saw, " in row
+    stop(server)

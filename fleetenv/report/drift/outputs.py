@@ -28,6 +28,8 @@ class Outputs:
             folder = file.resolve().parent
             if not folder.is_dir():
                 raise InputError(f"there is no folder to write {file} into")
+            if file.is_dir():
+                raise InputError(f"cannot write {file}: it is a folder")
             if not file.exists() and not os.access(folder, os.W_OK):
                 raise InputError(f"cannot write {file}: {folder} is not yours to write into")
         if form and len(files) > 1:

@@ -215,7 +215,8 @@ class _Printer:
             self._say(Text(f"{self._symbol(_SAME)} ", "green").append(f"as the playbook says: {shown}"))
         differ = verdicts[Verdict.DRIFT] + verdicts[Verdict.FAILED]
         other = sum(not host.verdict.is_finding and host.name in drifting for host in report.hosts)
-        parts = [f"{differ} of {counted(len(report.hosts), 'host')} differ from the playbook"]
+        verb = "differs" if 1 in (differ, len(report.hosts)) else "differ"
+        parts = [f"{differ} of {counted(len(report.hosts), 'host')} {verb} from the playbook"]
         parts += [f"{other} {'has' if other == 1 else 'have'} other findings"] if other else []
         parts += [f"{verdicts[Verdict.UNREACHABLE]} could not be looked at"] if verdicts[Verdict.UNREACHABLE] else []
         parts += ["interrupted"] if report.interrupted else []

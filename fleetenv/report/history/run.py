@@ -156,6 +156,8 @@ def _findings(findings: Sequence[Finding], *, named: bool) -> Iterator[Renderabl
         if len(each.hosts) > 1:
             yield Padding(Text(hosts, "bold"), (0, 0, 0, 4))
         yield Padding(Text(words.text(first)), (0, 0, 0, 4))
+        if first.advice:
+            yield Text(f"    -> {words.advice_for(first, each.hosts)}", "cyan", no_wrap=True)
         if first.waiver is not None:
             yield Padding(Text(f"waived: {words.waiver(first.waiver)}", "magenta"), (0, 0, 0, 4))
     yield from _rest(len(shared))

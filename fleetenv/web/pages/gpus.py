@@ -32,6 +32,7 @@ _COUNTERS = {
     "remapped_rows": "remapped rows",
 }
 _SWITCHED = {True: "on", False: "off"}
+_UNITS = {"power_limit_w": " W"}
 _SETTINGS = {
     "persistence": "persistence",
     "ecc": "ECC",
@@ -55,7 +56,10 @@ class GpusQuery(Struct, frozen=True):
 
 
 class GpuRow(Struct, frozen=True, kw_only=True):
-    """One host's GPUs, or one GPU of it. `counters` are those that are not 0, summed over the row's GPUs."""
+    """One host's GPUs, or one GPU of it, as they were when they were last looked at: `taken`, by `run`.
+
+    `counters` are those that are not 0, summed over the row's GPUs. `lost` says why the last run did not reach it.
+    """
 
     host: str
     gpu: str | None
@@ -67,6 +71,7 @@ class GpuRow(Struct, frozen=True, kw_only=True):
     counters: dict[str, float]
     mark: Mark
     problems: tuple[str, ...]
+    lost: str | None
     simulated: bool
     run: int
     taken: datetime
@@ -96,6 +101,7 @@ def _gpus(history: History, query: GpusQuery) -> GpusShown:
     today = date.today()
     groups = Groups(history)
     findings = _findings(history)
+    lost = {each.host: each.lost for each in history.runs.latest()}
     rows: list[GpuRow] = []
     drivers: Counter[str] = Counter()
     models: Counter[str] = Counter()
@@ -111,10 +117,10 @@ def _gpus(history: History, query: GpusQuery) -> GpusShown:
             continue
         about = findings.get(host, ())
         if query.by == "host":
-            rows.append(_row(each, gpus, about, today))
+            rows.append(_row(each, gpus, about, today, lost.get(host)))
         for device in gpus.devices if query.by == "gpu" else ():
             mine = [finding for finding in about if finding.subject == f"GPU {device.index}"]
-            rows.append(_row(each, Gpus(gpus.host, (device,)), mine, today, gpu=device.index))
+            rows.append(_row(each, Gpus(gpus.host, (device,)), mine, today, lost.get(host), gpu=device.index))
     chosen = [row for row in rows if _is_chosen(row, query)]
     shown, part_of_all = cut(chosen, query.page, _ROWS)
     return GpusShown(
@@ -137,7 +143,9 @@ def _findings(history: History) -> Mapping[str, Sequence[Finding]]:
     return found
 
 
-def _row(look: HostSnapshot, gpus: Gpus, findings: Iterable[Finding], today: date, gpu: str | None = None) -> GpuRow:
+def _row(
+    look: HostSnapshot, gpus: Gpus, findings: Iterable[Finding], today: date, lost: str | None, gpu: str | None = None
+) -> GpuRow:
     told = marked(findings, today)
     return GpuRow(
         host=look.host,
@@ -148,8 +156,9 @@ def _row(look: HostSnapshot, gpus: Gpus, findings: Iterable[Finding], today: dat
         cuda=_text(gpus.host.get("cuda")),
         settings=_settings(gpus.devices),
         counters=counters(gpus.devices),
-        mark=told[0].mark if told else Mark.SAME,
+        mark=Mark.UNREACHABLE if lost is not None else told[0].mark if told else Mark.SAME,
         problems=tuple(f"{each.finding.subject}: {each.finding.text}" for each in told if each.mark.is_trouble),
+        lost=lost,
         simulated=gpus.simulated,
         run=look.run,
         taken=look.taken,
@@ -162,7 +171,7 @@ def _is_chosen(row: GpuRow, query: GpusQuery) -> bool:
         and (not query.model or query.model in row.models)
         and (query.health != "trouble" or row.mark.is_trouble)
         and (query.health != "errors" or bool(row.counters))
-        and has_words(words_of(query.q), row.host, row.driver or "", *row.models, *row.problems)
+        and has_words(words_of(query.q), row.host, row.driver or "", row.lost or "", *row.models, *row.problems)
     )
 
 
@@ -181,9 +190,8 @@ def _settings(devices: Sequence[Device]) -> dict[str, str]:
         for key, name in _SETTINGS.items():
             value = device.values.get(key)
             if value is not None:
-                found.setdefault(name, []).append(
-                    _SWITCHED.get(value, "") if isinstance(value, bool) else plain_text(value)
-                )
+                shown = _SWITCHED[value] if isinstance(value, bool) else plain_text(value)
+                found.setdefault(name, []).append(f"{shown}{_UNITS.get(key, '')}")
     return {name: ", ".join(dict.fromkeys(values)) for name, values in found.items()}
 
 
