@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeGuard
@@ -18,7 +18,9 @@ from fleetenv.shell import send
 from fleetenv.shell.answer import Progress
 from fleetenv.shell.become import Become
 from fleetenv.shell.connection import Connection
+from fleetenv.shell.importing import asyncssh_imported
 from fleetenv.shell.keys import KeyRing
+from fleetenv.shell.line import Line
 from fleetenv.shell.message import FilePart, Item, end_session
 from fleetenv.shell.remote_shell import Job, RemoteShell, StepTimeout
 from fleetenv.shell.settings import Settings
@@ -49,9 +51,12 @@ async def connect(settings: Settings, ring: KeyRing | None = None) -> Connection
 
         transport = await over_fabric.connect(settings, ring or KeyRing())
     else:
-        from fleetenv.shell import over_asyncssh
+        with closing(Line()) as line:
+            line.open(settings)
+            await asyncssh_imported()
+            from fleetenv.shell import over_asyncssh
 
-        transport = await over_asyncssh.connect(settings, ring or KeyRing())
+            transport = await over_asyncssh.connect(settings, ring or KeyRing(), line)
     return DirectConnection(transport, settings)
 
 

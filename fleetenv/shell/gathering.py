@@ -7,12 +7,7 @@ the host's sshd: that takes both of them longer than the packet itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, cast
-
-import asyncssh
-
-Factory = Callable[[], asyncssh.SSHClientConnection]
+from typing import Any
 
 
 class GatheringTransport(asyncio.Transport):
@@ -52,38 +47,3 @@ class GatheringTransport(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what is known of the connection: its socket, its addresses."""
         return self._transport.get_extra_info(name, default)
-
-
-class _Handover(asyncio.Protocol):
-    """Makes the SSH connection when TCP's is there, and leaves the line to it."""
-
-    def __init__(self, factory: Factory) -> None:
-        self._factory = factory
-        self.made: asyncssh.SSHClientConnection
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.made = self._factory()
-        protocol = cast(asyncio.Protocol, self.made)
-        transport.set_protocol(protocol)
-        protocol.connection_made(GatheringTransport(transport))
-
-
-class Line:
-    """How asyncssh gets its TCP connection, in place of a tunnel through another host."""
-
-    def __init__(self, options: asyncssh.SSHClientConnectionOptions) -> None:
-        self._options = options
-
-    async def create_connection(
-        self, factory: Factory, host: str, port: int
-    ) -> tuple[asyncio.Transport, asyncssh.SSHClientConnection]:
-        """Connect; the address family and the local address are those that ~/.ssh/config may name."""
-        transport, handover = await asyncio.get_running_loop().create_connection(
-            lambda: _Handover(factory),
-            host,
-            port,
-            family=self._options.family,
-            local_addr=self._options.local_addr,
-        )
-        return transport, handover.made

@@ -114,12 +114,11 @@ def _assignment(name: str, value: str) -> str:
     return f"{name}={sh(value)}"
 
 
-def end_session(session: int, grace: float = 3.0) -> str:
+def end_session(session: int, grace: int = 3) -> str:
     """Return sh text that ends every process of a session: asked to end first, killed after `grace` seconds.
 
     Without a fork, but for `sleep`: it reads `/proc/*/stat`, whose sixth field is the session (proc(5)).
     """
-    tenths = int(grace * 10)
     return f"""\
 signal() {{
 found=
@@ -130,8 +129,9 @@ if [ "$4" = {session} ] && [ "$1" != Z ]; then found=1; kill -$s "${{p%/stat}}" 
 done
 }}
 s=TERM; signal
-i=0; s=0
-while [ "$found" ] && [ $i -lt {tenths} ]; do sleep 0.1; i=$((i+1)); signal; done
+now() {{ read -r t _ </proc/uptime; t=${{t%.*}}; }}
+now; end=$((t+{grace})); s=0
+while [ "$found" ] && [ $t -lt $end ]; do sleep 0.1; signal; now; done
 if [ "$found" ]; then s=KILL; signal; fi
 :
 """

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, cast
 import asyncssh
 
 from fleetenv.errors import InputError, Unreachable
-from fleetenv.shell.gathering import Line
 from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
+from fleetenv.shell.line import Line
 from fleetenv.shell.login import Login, reason
 from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, LOOPBACK, WRITE_SIZE, ConnectionCut, Transport
 
@@ -153,8 +153,8 @@ class _Transport:
         return str(self.connection.get_extra_info("username"))
 
 
-async def connect(settings: Settings, ring: KeyRing) -> Transport:
-    """Connect and log in.
+async def connect(settings: Settings, ring: KeyRing, line: Line) -> Transport:
+    """Connect and log in, over a line that may be open already.
 
     Raises:
         Unreachable: with one line about why.
@@ -163,7 +163,7 @@ async def connect(settings: Settings, ring: KeyRing) -> Transport:
     login = await _prepare(settings, ring)  # may ask the user: the clock does not run yet
     try:
         async with asyncio.timeout(settings.connect_timeout):
-            return await _connect(login, ring)
+            return await _connect(login, ring, line)
     except TimeoutError as error:
         raise Unreachable(f"no answer from {settings.place} within {settings.connect_timeout:g} s") from error
 
@@ -178,13 +178,14 @@ async def _prepare(settings: Settings, ring: KeyRing) -> Login:
     return Login(settings, options, known, keys, agent)
 
 
-async def _connect(login: Login, ring: KeyRing, before: Jump | None = None) -> _Transport:
+async def _connect(login: Login, ring: KeyRing, line: Line, before: Jump | None = None) -> _Transport:
     """Connect through the jump host `before`, or through those that the settings or `~/.ssh/config` name."""
 
     async def through(stop: Settings, before: Jump | None) -> _Transport:
-        return await _connect(await _prepare(stop, ring), ring, before)
+        return await _connect(await _prepare(stop, ring), ring, Line(), before)
 
     settings, options = login.settings, login.options
+    line.options = options
     via = settings.proxy_jump or options.tunnel
     jump = before
     if jump is None and via and via != "none" and (stops := settings.jumps(str(via))):
@@ -197,7 +198,7 @@ async def _connect(login: Login, ring: KeyRing, before: Jump | None = None) -> _
             client_factory=lambda: login,
             known_hosts=None if login.checking == "no" else login.known.keys,
             encryption_algs=() if options.config.get("Ciphers") else _CIPHERS,
-            tunnel=jump.connection if jump else None if options.proxy_command else Line(options),
+            tunnel=jump.connection if jump else None if options.proxy_command else line,
         )
     except BaseException as error:
         if jump and not before:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from fleetenv.shell.settings import Settings
 
+_WHERE = (b"hostname", b"port", b"proxyjump", b"proxycommand", b"addressfamily", b"bind", b"match")
+"""Keywords, in lower case, without which a host is where its settings have it."""
+
 
 def host_key_checking(settings: Settings) -> str:
     """Return `yes`, `accept-new` or `no`, from the settings, else from ssh's configuration, else `yes`."""
@@ -31,6 +34,12 @@ def proxy_jump(settings: Settings) -> str | None:
     if via is None and _mentions(path := config_file(settings), b"proxyjump"):
         via = read_ssh_config(path).lookup(settings.address).get("proxyjump")
     return None if via is None or via.lower() == "none" else via
+
+
+def leads_elsewhere(settings: Settings) -> bool:
+    """Whether ssh's configuration may say that a host is elsewhere than its settings have it, or how to get there."""
+    path = config_file(settings)
+    return any(_mentions(path, keyword) for keyword in _WHERE)
 
 
 def config_file(settings: Settings) -> Path:

@@ -1,0 +1,43 @@
+"""asyncssh is imported by a thread, once for all hosts, while lines to them are being opened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+_LOADER_CACHE = Path("/etc/ld.so.cache")
+
+
+async def asyncssh_imported() -> None:
+    """Wait until asyncssh, and what speaks through it, can be imported without further ado."""
+    await asyncio.wrap_future(_importing())
+
+
+@cache
+def _importing() -> Future[None]:
+    return ThreadPoolExecutor(1).submit(_import)
+
+
+def _import() -> None:
+    """Import it, without ten processes that change nothing.
+
+    For each of two optional libraries it calls `find_library`, which asks ldconfig, then gcc and two linkers: 20 ms.
+    Where the loader's cache does not name a library, asyncssh could not load what those might find.
+    """
+    import ctypes.util
+
+    find_library = ctypes.util.find_library
+    with_cache = not os.environ.get("LD_LIBRARY_PATH") and _LOADER_CACHE.is_file()
+    known = _LOADER_CACHE.read_bytes() if with_cache else b""
+
+    def find(name: str) -> str | None:
+        return find_library(name) if not known or b"/lib%s.so" % os.fsencode(name) in known else None
+
+    ctypes.util.find_library = find
+    try:
+        from fleetenv.shell import over_asyncssh  # noqa: F401
+    finally:
+        ctypes.util.find_library = find_library
