@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from msgspec.structs import replace
 from openssh import Account, Sshd, make_account, remove_account, start_sshd, stop_sshd
 
 from fleetenv import shell
-from fleetenv.shell import Connect
+from fleetenv.shell import Connect, Connection, Settings
 from fleetenv.shell.workers import Workers
 
 
@@ -51,9 +52,31 @@ def plain_account(sshd: Sshd) -> Iterator[Account]:
     remove_account(account)
 
 
+@pytest.fixture(params=["asyncssh", "fabric", "local", "workers"])
+def way(request: pytest.FixtureRequest) -> str:
+    """A transport, or worker processes: what holds, holds for each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, way: str) -> Settings:
+    """How to reach the test's host in that way."""
+    if way == "local":
+        return Settings("here", "localhost", transport="local")
+    server: Sshd = request.getfixturevalue("sshd")
+    return replace(server.settings(), transport="asyncssh" if way == "workers" else way)
+
+
+@pytest.fixture
+async def connection(connect: Connect, settings: Settings) -> AsyncIterator[Connection]:
+    """The test's host, logged in."""
+    async with await connect(settings) as connection:
+        yield connection
+
+
 @pytest.fixture
 def connect(way: str) -> Iterator[Connect]:
-    """What connects, by the way that a test file's own fixture `way` names: by worker processes, or not."""
+    """What connects, by worker processes, or not."""
     if way == "workers":
         with Workers(2) as workers:
             yield workers.connect

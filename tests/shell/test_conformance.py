@@ -7,35 +7,13 @@ import asyncio
 import os
 import re
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
-from openssh import Sshd
 
 from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.remote import Completed, Run, Send
 from fleetenv.shell import Connect, Connection, Settings
-
-
-@pytest.fixture(params=["asyncssh", "fabric", "local", "workers"])
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def settings(request: pytest.FixtureRequest, way: str) -> Settings:
-    if way == "local":
-        return Settings("here", "localhost", transport="local")
-    server: Sshd = request.getfixturevalue("sshd")
-    return replace(server.settings(), transport="asyncssh" if way == "workers" else way)
-
-
-@pytest.fixture
-async def connection(connect: Connect, settings: Settings) -> AsyncIterator[Connection]:
-    async with await connect(settings) as connection:
-        yield connection
 
 
 async def test_exit_status_and_both_streams_come_back(connection: Connection) -> None:

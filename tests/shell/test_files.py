@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -14,30 +14,11 @@ from openssh import Sshd, start_sshd, stop_sshd
 
 from fleetenv.errors import TaskFailed
 from fleetenv.remote import Offer, Run
-from fleetenv.shell import Connect, Connection, Settings
+from fleetenv.shell import Connect, Connection
 
 CONTENT = os.urandom(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 GET = "import sys,urllib.request as u;sys.stdout.buffer.write(u.urlopen(u.Request(sys.argv[1],headers=%s)).read())"
-
-
-@pytest.fixture(params=["asyncssh", "fabric", "local", "workers"])
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def settings(request: pytest.FixtureRequest, way: str) -> Settings:
-    if way == "local":
-        return Settings("here", "localhost", transport="local")
-    server: Sshd = request.getfixturevalue("sshd")
-    return replace(server.settings(), transport="asyncssh" if way == "workers" else way)
-
-
-@pytest.fixture
-async def connection(connect: Connect, settings: Settings) -> AsyncIterator[Connection]:
-    async with await connect(settings) as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -6,36 +6,15 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
-from openssh import Sshd
 
 from fleetenv.errors import TaskFailed, Unreachable
 from fleetenv.remote import Run, Send
 from fleetenv.shell import Connect, Connection, Settings, send
 from fleetenv.shell.message import FilePart
-
-
-@pytest.fixture(params=["asyncssh", "fabric", "local", "workers"])
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def settings(request: pytest.FixtureRequest, way: str) -> Settings:
-    if way == "local":
-        return Settings("here", "localhost", transport="local")
-    server: Sshd = request.getfixturevalue("sshd")
-    return replace(server.settings(), transport="asyncssh" if way == "workers" else way)
-
-
-@pytest.fixture
-async def connection(connect: Connect, settings: Settings) -> AsyncIterator[Connection]:
-    async with await connect(settings) as connection:
-        yield connection
 
 
 @pytest.fixture
