@@ -1,13 +1,14 @@
 """Remove what nobody needs any more from many hosts, and say how much room that makes.
 
-What goes: generations beyond --keep, builds that were cut off, what is left of environments that were removed, and
-packages of the cache that no environment is linked to or lists. Environments go only when --env names them, whoever
-made them. What a process has open stays; without -b, other users' Pythons count as using everything.
+What goes: generations of environments and virtualenvs beyond --keep, builds that were cut off, what is left of
+environments that were removed, and packages of the cache that no environment is linked to or lists. Environments and
+virtualenvs go only when --env names them, whoever made them. What a process has open stays, and so does what a
+virtualenv stands on; without -b, other users' Pythons count as using everything.
 
 Examples:
   fleetenv clean -i inventories/lab -b --check            # what would go, and its size
   fleetenv clean -i inventories/lab -b --keep 1
-  fleetenv clean -i inventories/lab -b gpu07 --env nlp_summarization_2023q2
+  fleetenv clean -i inventories/lab -b gpu07 --env nlp_summarization_2023q2 --env /data/venvs/old
 
 Exit status: 0 done, 1 bad input, 2 failed on a host, 4 a host could not be reached, 6 both.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 
-from fleetenv.cli.inquiring import add_inquiry_arguments, environment_name, exit_status, inquire
+from fleetenv.cli.inquiring import add_inquiry_arguments, environment_or_path, exit_status, inquire
 from fleetenv.cli.options import seconds
 from fleetenv.cli.tables import table_console
 from fleetenv.conda.inquiry import CLEANING
@@ -30,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_inquiry_arguments(parser)
     parser.add_argument(
-        "--env", action="append", default=[], type=environment_name, metavar="NAME",
-        help="remove this environment; may be given several times",
+        "--env", action="append", default=[], type=environment_or_path, metavar="NAME",
+        help="remove this environment, or the virtualenv at this path; may be given several times",
     )  # fmt: skip
     parser.add_argument(
         "--keep", type=_generations, default=_KEEP, metavar="N",
-        help=f"generations of each environment that stay, the current one included (default: {_KEEP})",
+        help=f"generations of each environment and virtualenv that stay, the current one included (default: {_KEEP})",
     )  # fmt: skip
     parser.add_argument("-C", "--check", action="store_true", help="remove nothing, say what would go")
     parser.add_argument(

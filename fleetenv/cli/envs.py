@@ -1,8 +1,9 @@
 """Show the conda environments of many hosts: generation, packages, size, last switch, and who uses them.
 
 All environments of a Miniconda are shown, also those that fleetenv has not built, and those that its users have
-registered elsewhere. SIZE counts a file with several hard links once; CACHED is what of it lies in the package cache,
-too, and costs nothing. Nothing is changed. With -b all processes are seen, otherwise only your own.
+registered elsewhere; below them the virtualenvs that stand on them. SIZE counts a file with several hard links once;
+CACHED is what of it lies in the package cache, too, and costs nothing. Nothing is changed. With -b all processes are
+seen, otherwise only your own.
 
 Examples:
   fleetenv envs -i inventories/lab -b

@@ -79,6 +79,15 @@ def environment_name(text: str) -> str:
     return text
 
 
+def environment_or_path(text: str) -> str:
+    """Check the name of an environment, or the path of a virtualenv, as argparse's `type`."""
+    if text.startswith("/"):
+        if not _PREFIX.fullmatch(text) or ".." in text.split("/"):
+            raise argparse.ArgumentTypeError(f"'{text}' is not the path of a virtualenv")
+        return text
+    return environment_name(text)
+
+
 async def ask_each(
     hosts: Sequence[Settings], ask: Callable[[Connection], Awaitable[T]], connect: Connect, forks: int
 ) -> Mapping[str, T | HostError]:

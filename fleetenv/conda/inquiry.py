@@ -48,6 +48,7 @@ sys.exit(main(asked["subject"], asked["arguments"]))
 """What Miniconda's Python is given as its command; what it is asked, and what answers, stands on standard input."""
 
 _GENERATIONS = ("answering", "generations", "lock", "processes", "report")
+LAYERS = (*_GENERATIONS, "census_layers", "layers", "places")
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,9 @@ class Inquiry(Generic[T]):
             raise TaskFailed(f"the host's answer is not understood: {error}") from error
 
 
-ROLLBACK = Inquiry("rollback", (*_GENERATIONS, "interpreter", "rollback"), Rollback)
-LISTING = Inquiry("listing", (*_GENERATIONS, "disk", "listing", "places", "records"), Listing)
-CLEANING = Inquiry("cleaning", (*_GENERATIONS, "arrivals", "cleaning", "disk", "places"), Cleaning)
+ROLLBACK = Inquiry("rollback", (*LAYERS, "interpreter", "rollback"), Rollback)
+LISTING = Inquiry("listing", (*LAYERS, "disk", "listing", "records"), Listing)
+CLEANING = Inquiry("cleaning", (*LAYERS, "arrivals", "cleaning", "disk"), Cleaning)
 VERIFICATION = Inquiry(
     "verification", (*_GENERATIONS, "contents", "interpreter", "places", "records", "verification"), Verifications
 )

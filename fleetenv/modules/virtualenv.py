@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta
 
-from fleetenv.conda.inquiry import Inquiry
+from fleetenv.conda.inquiry import LAYERS, Inquiry
 from fleetenv.conda.requirements_file import Requirements, read_requirements
 from fleetenv.conda.whoami import whoami
 from fleetenv.errors import MissingFile, TaskFailed
@@ -28,7 +28,7 @@ from fleetenv.state import Diff, Place
 
 _BUILDER = Inquiry(
     "virtualenv",
-    ("answering", "generations", "interpreter", "lock", "pip", "processes", "report", "virtualenv"),
+    (*LAYERS, "interpreter", "pip", "virtualenv"),
     Outcome,
 )
 

@@ -1,6 +1,7 @@
 """Removing what nobody needs any more: old generations, unfinished builds, environments, packages of the cache.
 
-What a process has open stays, and so does every package that an environment is linked to.
+What a process has open stays, and so does every package that an environment is linked to, and every generation of an
+environment that a virtualenv stands on.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from pathlib import Path
 from .arrivals import FOLDER
 from .disk import Tally, network_file_system
 from .generations import Generations, every, hold, remove
+from .layers import ARRIVALS, Layer, found, standing
+from .layers import register as register_layer
 from .lock import holder_of
 from .places import BASE, elsewhere, environments, register
 from .processes import Process, Processes, told
@@ -28,7 +31,7 @@ _ARCHIVES = (".conda", ".tar.bz2")
 class Item:
     """One thing that goes, or that would go but for what `stays` says."""
 
-    kind: str  # unfinished | generation | environment | package
+    kind: str  # unfinished | generation | environment | virtualenv | package
     name: str
     size: int  # bytes that the disk gets back, hard links considered
     stays: str = ""
@@ -55,25 +58,35 @@ def answer(prefix: str, names: Sequence[str], keep: int, *, check: bool, who: st
 
     Args:
         prefix: The Miniconda prefix.
-        names: Environments that are to be removed, whoever made them.
-        keep: Generations of each environment that stay, the current one included.
+        names: Environments, and paths of virtualenvs, that are to be removed, whoever made them.
+        keep: Generations of each environment and virtualenv that stay, the current one included.
         check: Whether nothing is to be changed.
         who: user@controller.
         wait: Seconds to wait for another fleetenv.
     """
     root = Path(prefix)
+    layers = found(root)
     if check:
-        busy = str(holder_of(root / "envs" / ".fleetenv") or "")
-        plan = _Plan(root, names, keep)
-        notes = [f"what {busy} is working on is not looked at"] if busy else []
+        busy = [str(each) for folder in _folders(root, layers, names) if (each := holder_of(folder))]
+        plan = _Plan(root, names, keep, layers)
+        notes = [f"what {each} is working on is not looked at" for each in busy]
         return Cleaning([doomed.item for doomed in plan.items(busy=bool(busy))], plan.notes() + notes)
-    with hold(root / "envs" / ".fleetenv", who, "cleaning", wait):
-        plan = _Plan(root, names, keep)
+    with ExitStack() as holding:
+        for folder in _folders(root, layers, names):
+            holding.enter_context(hold(folder, who, "cleaning", wait))
+        plan = _Plan(root, names, keep, layers)
         doomed = list(plan.items(busy=False))  # all of it before the first is removed: hard links are counted
         notes = plan.notes()
         items = [_carry_out(each) for each in doomed]
         plan.remove_empty()
         return Cleaning(items, notes)
+
+
+def _folders(prefix: Path, layers: Sequence[Layer], names: Sequence[str]) -> list[Path]:
+    """List the folders whose locks say that nobody is building: of the environments, and of each virtualenv's place."""
+    ours = [layer for layer in layers if layer.managed and (layer.own or str(layer.path) in names)]
+    kept = {layer.generations.folder.parent for layer in ours}
+    return [prefix / "envs" / ".fleetenv", *sorted(kept)]
 
 
 def _carry_out(doomed: _Doomed) -> Item:
@@ -89,11 +102,14 @@ def _carry_out(doomed: _Doomed) -> Item:
 class _Plan:
     """What is to go, in the order in which it goes: a package becomes unreferenced as its last environment does."""
 
-    def __init__(self, prefix: Path, names: Sequence[str], keep: int) -> None:
+    def __init__(self, prefix: Path, names: Sequence[str], keep: int, layers: Sequence[Layer]) -> None:
         self._prefix = prefix
         self._names = names
         self._keep = keep
-        self._processes = Processes(prefix, *(place.path for place in environments(prefix)))  # some are links
+        self._layers = layers
+        places = [place.path for place in environments(prefix)]  # some are links
+        places += [path for layer in layers for path in (layer.path, *layer.copies)]
+        self._processes = Processes(prefix, *places)
         self._removed = Tally()
         self._settled = time.time() - _SETTLED
         self._doomed: set[Path] = set()  # environments and generations
@@ -101,7 +117,12 @@ class _Plan:
     def notes(self) -> list[str]:
         """Say which of the names are none of an environment here, and what could not be seen."""
         there = {place.name for place in environments(self._prefix)} | {each.name for each in every(self._prefix)}
-        notes = [f"there is no environment '{name}'" for name in self._names if name not in there]
+        there |= {str(layer.path) for layer in self._layers}
+        lacking = [name for name in self._names if name not in there]
+        notes = [
+            f"there is no virtualenv {name} on this Miniconda" if "/" in name else f"there is no environment '{name}'"
+            for name in lacking
+        ]
         notes += ["base is Miniconda's own, and stays"] if BASE in self._names else []
         kind = network_file_system(
             Path("/proc/self/mounts").read_text("utf-8", "replace"), os.path.realpath(self._prefix)
@@ -112,19 +133,26 @@ class _Plan:
 
     def remove_empty(self) -> None:
         """Remove the folders of environments that have no generations any more."""
-        for generations in every(self._prefix):
+        for generations in (*every(self._prefix), *(layer.generations for layer in self._layers)):
             with suppress(OSError):
                 generations.folder.rmdir()
 
     def items(self, *, busy: bool) -> Iterator[_Doomed]:
         """Yield what goes; `busy`: somebody is building, so that what looks unfinished or unused may not be."""
+        for layer in self._layers:  # first: an environment's generation goes only when nothing stands on it
+            if str(layer.path) in self._names:
+                yield self._virtualenv(layer)
+            elif layer.managed and layer.own:
+                if not busy:
+                    yield from self._unfinished(layer.generations)
+                yield from self._copies(layer)
         for generations in every(self._prefix):
             if not busy:
                 yield from self._unfinished(generations)
             if generations.name not in self._names:
                 yield from self._generations(generations)
         for name in self._names:
-            if name != BASE:
+            if name != BASE and "/" not in name:
                 yield from self._environment(name)
         if not busy:
             yield from self._transfers()
@@ -132,7 +160,7 @@ class _Plan:
 
     def _unfinished(self, generations: Generations) -> Iterator[_Doomed]:
         for path in generations.unfinished():
-            name = f"{generations.name}/{path.name}"
+            name = f"{generations.title}/{path.name}"
             yield self._item("unfinished", name, path, self._processes.using(path), partial(remove, path))
 
     def _generations(self, generations: Generations) -> Iterator[_Doomed]:
@@ -141,8 +169,33 @@ class _Plan:
         whole = set(generations.whole())
         for path in generations.old(0 if left else self._keep):
             if path in whole:
-                name = f"{generations.name}/{path.name}"
-                yield self._item("generation", name, path, self._processes.using(path), partial(remove, path))
+                yield self._generation(generations, path, self._above(generations.name, path.name))
+
+    def _copies(self, layer: Layer) -> Iterator[_Doomed]:
+        """Yield old generations of a virtualenv, and such as cannot be gone back to: their interpreter is gone."""
+        generations = layer.generations
+        left = not generations.link.is_symlink()
+        old, current = generations.old(0 if left else self._keep), generations.current()
+        for path in generations.whole():
+            said = standing(self._prefix, path)
+            if path in old or (path != current and said is not None and not said.works):
+                yield self._generation(generations, path)
+
+    def _generation(self, generations: Generations, path: Path, above: str = "") -> _Doomed:
+        name = f"{generations.title}/{path.name}"
+        return self._whole("generation", name, [path], self._processes.using(path), partial(remove, path), above)
+
+    def _virtualenv(self, layer: Layer) -> _Doomed:
+        """Return a virtualenv that was named, with all its generations."""
+        paths = [layer.path, *(path for path in layer.copies if path != layer.path)]
+
+        def go() -> None:
+            layer.generations.remove_all()
+            register_layer(self._prefix, layer.path, registered=False)
+            with suppress(OSError):  # there are others
+                layer.generations.folder.parent.rmdir()
+
+        return self._whole("virtualenv", str(layer.path), paths, self._using(paths), go)
 
     def _environment(self, name: str) -> Iterator[_Doomed]:
         generations = Generations(self._prefix, name)
@@ -151,25 +204,35 @@ class _Plan:
         paths = [path for _, path in generations.numbered()]
         if generations.current() is None and generations.link.exists():
             paths.append(generations.link)
-        using = sorted({each for path in paths for each in self._processes.using(path)}, key=lambda each: each.number)
 
         def go() -> None:
             generations.remove_all()
             register(generations.link, registered=False)
 
-        stays = f"in use by {told(using)}" if using else ""
-        size = 0
-        if not stays:
-            self._doomed.update(paths)
-            size = sum(self._removed.free(path) for path in paths)
-        yield _Doomed(Item("environment", name, size, stays), go)
+        yield self._whole("environment", name, paths, self._using(paths), go, self._above(name))
+
+    def _above(self, environment: str, generation: str = "") -> str:
+        """Name the virtualenvs that stay, and stand on an environment, or on one generation of it."""
+        names = []
+        for layer in self._layers:
+            said = standing(self._prefix, layer.path)
+            if said and said.environment == environment and generation in ("", said.generation):
+                names += [] if layer.path in self._doomed else [str(layer.path)]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"{', '.join(names[:3])}{more} stand{'s' * (len(names) == 1)} on it" if names else ""
+
+    def _using(self, paths: Sequence[Path]) -> list[Process]:
+        using = {each for path in paths for each in self._processes.using(path)}
+        return sorted(using, key=lambda each: each.number)
 
     def _transfers(self) -> Iterator[_Doomed]:
         """Yield what is left of downloads, and of what the controller sent, when nobody went on with them."""
         tools, downloads = self._prefix / ".fleetenv", self._prefix / "pkgs" / FOLDER
-        for path in sorted((*tools.glob(".*"), *downloads.glob("*"))):
+        own = {layer.generations.folder.parent for layer in self._layers if layer.own and layer.managed}
+        arrived = [path for folder in sorted(own) for path in sorted((folder / ARRIVALS).glob("*"))]
+        for path in (*sorted((*tools.glob(".*"), *downloads.glob("*"))), *arrived):
             if path.lstat().st_mtime < self._settled:
-                name = str(path.relative_to(self._prefix))
+                name = str(path if path in arrived else path.relative_to(self._prefix))
                 yield self._item("unfinished", name, path, self._processes.using(path), partial(remove, path))
 
     def _packages(self) -> Iterator[_Doomed]:
@@ -199,10 +262,23 @@ class _Plan:
         return found
 
     def _item(self, kind: str, name: str, path: Path, using: list[Process], go: Callable[[], object]) -> _Doomed:
-        if using:
-            return _Doomed(Item(kind, name, 0, f"in use by {told(using)}"), go)
-        self._doomed.add(path)
-        return _Doomed(Item(kind, name, self._removed.free(path)), go)
+        return self._whole(kind, name, [path], using, go)
+
+    def _whole(
+        self,
+        kind: str,
+        name: str,
+        paths: Sequence[Path],
+        using: list[Process],
+        go: Callable[[], object],
+        stays: str = "",
+    ) -> _Doomed:
+        """Note what goes, unless it is in use, or something else says why it `stays`."""
+        stays = f"in use by {told(using)}" if using else stays
+        if stays:
+            return _Doomed(Item(kind, name, 0, stays), go)
+        self._doomed.update(paths)
+        return _Doomed(Item(kind, name, sum(self._removed.free(path) for path in paths)), go)
 
 
 def _remove_all(paths: Sequence[Path]) -> None:

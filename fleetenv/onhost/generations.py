@@ -40,6 +40,11 @@ class Generations:
     stamp: ClassVar[str] = STAMP
 
     @property
+    def title(self) -> str:
+        """What people call the environment."""
+        return self.name
+
+    @property
     def link(self) -> Path:
         """Where users find the environment."""
         return self.prefix / "envs" / self.name

@@ -1,10 +1,7 @@
 """Builds a virtualenv on this host, as a new generation beside the present one, and switches to it when it works.
 
-FOLDER/NAME                          symbolic link to the current generation: where users find the virtualenv
-FOLDER/.fleetenv/NAME/0003-9f2c41aa  a generation: number, and what the digest of its requirements begins with
-
-It is tied to one generation of the environment beneath it: `bin/python` leads there, whatever is current later. Sent to
-Miniconda's own Python with each request; leaves nothing beside what is asked for.
+Where it lies: see layers.py. It is tied to one generation of the environment beneath it: `bin/python` leads there,
+whatever is current later. Sent to Miniconda's own Python with each request; leaves nothing beside what is asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import interpreter, pip
-from .generations import Generations, flush, remove
+from .generations import flush, remove
+from .layers import MARK, Virtualenvs, register
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT = 1800.0
 """Seconds to wait while another fleetenv changes virtualenvs of the same folder."""
-
-MARK = "fleetenv.json"
-"""The last file of a build: which requirements, on which interpreter, and what they came to."""
 
 # Python takes the path that it was called by for the virtualenv's, and through the link that would be the link. This
 # makes it the generation, before anything is imported; and keeps a file of it mapped, so that /proc tells who uses it.
@@ -59,23 +54,6 @@ except (OSError, ValueError):
     pass  # it is just being built
 '''
 _DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>.+)\.dist-info")
-
-
-@dataclass(frozen=True)
-class Virtualenvs(Generations):
-    """The generations of the virtualenv `name` in the folder `prefix`."""
-
-    stamp = MARK
-
-    @property
-    def link(self) -> Path:
-        """Where users find the virtualenv."""
-        return self.prefix / self.name
-
-    @property
-    def folder(self) -> Path:
-        """Where the generations lie."""
-        return self.prefix / ".fleetenv" / self.name
 
 
 @dataclass(frozen=True)
@@ -111,10 +89,14 @@ def answer(prefix: str, **request: object) -> Outcome:
         Failure: it cannot be done.
     """
     asked = Request(**request)  # type: ignore[arg-type]  # fields checked by the sender
-    return Outcome(build(asked) if asked.action == "build" else remove_virtualenv(asked))
+    root = Path(prefix)
+    notes = build(asked, root) if asked.action == "build" else remove_virtualenv(asked, root)
+    for note in notes:
+        sys.stdout.write(f"fleetenv-note {note}\n")
+    return Outcome(notes)
 
 
-def build(request: Request) -> list[str]:
+def build(request: Request, prefix: Path) -> list[str]:
     """Build a generation and switch to it; returns what is worth telling."""
     generations = _generations(request)
     with generations.locked(request.who, f"building {generations.name}", LOCK_TIMEOUT):
@@ -124,20 +106,24 @@ def build(request: Request) -> list[str]:
             return [f"another fleetenv has built {present.name} meanwhile"]
         generation = generations.begin(request.digest)
         try:
-            _fill(request, generation)
+            _fill(request, generation, prefix)
         except BaseException:
             with suppress(OSError):
                 remove(generation)
             raise
         generations.switch(generation)
+        register(prefix, generations.link, registered=True)
         return generations.remove_old(request.keep)
 
 
-def remove_virtualenv(request: Request) -> list[str]:
+def remove_virtualenv(request: Request, prefix: Path) -> list[str]:
     """Remove a virtualenv; returns what is worth telling."""
     generations = _generations(request)
     with generations.locked(request.who, f"removing {generations.name}", LOCK_TIMEOUT):
-        return generations.remove_all()
+        notes = generations.remove_all()
+        if not generations.numbered():
+            register(prefix, generations.link, registered=False)
+        return notes
 
 
 def _generations(request: Request) -> Virtualenvs:
@@ -145,10 +131,10 @@ def _generations(request: Request) -> Virtualenvs:
     if path.exists() and not path.is_symlink() and not (path / "pyvenv.cfg").is_file():
         raise Failure(f"{path} is there already, and is no virtualenv")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return Virtualenvs(path.parent.resolve(), path.name)  # a generation's own path has no links in it
+    return Virtualenvs.at(path)
 
 
-def _fill(request: Request, generation: Path) -> None:
+def _fill(request: Request, generation: Path, prefix: Path) -> None:
     """Make the virtualenv, install into it, check it, and mark it finished."""
     wishes = [line for line in request.requirements if not line.startswith("-")]
     progress = Progress(len(wishes) + 2)
@@ -163,7 +149,12 @@ def _fill(request: Request, generation: Path) -> None:
     interpreter.check(generation)
     packages = _installed(site)
     pip.check(program, packages.keys() - before.keys(), generation)
-    mark = {"base": str(Path(request.python).parent), "requirements": request.wishes_digest, "packages": packages}
+    mark = {
+        "base": str(Path(request.python).parent),
+        "prefix": str(prefix),
+        "requirements": request.wishes_digest,
+        "packages": packages,
+    }
     draft = generation / f".{MARK}"
     draft.write_text(json.dumps(mark, indent=1, sort_keys=True))
     if request.owner:

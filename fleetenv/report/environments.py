@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from fleetenv.errors import HostError
-from fleetenv.onhost.listing import Environment, Listing
+from fleetenv.onhost.listing import Environment, Generation, Listing, Virtualenv
 from fleetenv.onhost.processes import Process
 from fleetenv.report.tables import cells, failure, plain_table, print_parts
 from fleetenv.report.text import counted, file_size, visible_line
@@ -23,6 +23,7 @@ Answer: TypeAlias = Listing | HostError
 FORMAT = "fleetenv.envs"
 VERSION = 1
 _COLUMNS = ("HOST", "ENVIRONMENT", "GENERATION", "PACKAGES", "SIZE", "CACHED", "SWITCHED", "USED BY")
+_LAYERS = ("HOST", "VIRTUALENV", "GENERATION", "STANDS ON", "PACKAGES", "SIZE", "SWITCHED", "USED BY")
 _AGES = ((86400 * 2, 86400, "d"), (7200, 3600, "h"), (120, 60, "min"), (0, 1, "s"))  # from, one of it, its name
 
 
@@ -42,23 +43,53 @@ def print_environments(answers: Mapping[str, Answer], console: Console, now: flo
         if not isinstance(answer, HostError):
             for environment in answer.environments:
                 table.add_row(*cells(host), *_cells(environment, now))
-    print_parts(console, [*([table] if table.row_count else []), *_below(answers)])
+    layers = plain_table(_LAYERS, narrow=("GENERATION", "SIZE", "SWITCHED"), right=("SIZE",))
+    for host, answer in answers.items():
+        if not isinstance(answer, HostError):
+            for virtualenv in answer.virtualenvs:
+                layers.add_row(*cells(host), *_layer_cells(virtualenv, now))
+    parts: list[RenderableType] = [table] if table.row_count else []
+    parts += [Text(""), layers] if layers.row_count else []
+    print_parts(console, [*parts, *_below(answers)])
 
 
 def _cells(environment: Environment, now: float) -> Iterator[Text]:
     yield Text(visible_line(environment.name))
-    if environment.managed:
-        number = (environment.generation or "removed").partition("-")[0].lstrip("0")
-        others = len(environment.generations) - (environment.generation is not None)
-        yield Text(visible_line(number) + (f" (+{others})" if others else ""))
-    else:
-        yield Text("-", "dim")
+    yield _generation(environment.generation, environment.generations, managed=environment.managed)
     pip = f" + {environment.pip} pip" if environment.pip else ""
     yield Text(f"{environment.conda}{pip}")
     yield Text(file_size(environment.size))
     yield Text(file_size(environment.shared))
     yield Text(_ago(now - environment.switched) if environment.switched is not None else "-")
     yield Text(visible_line(_users(environment.processes)) or "-")
+
+
+def _layer_cells(virtualenv: Virtualenv, now: float) -> Iterator[Text]:
+    yield Text(visible_line(virtualenv.path))
+    yield _generation(virtualenv.generation, virtualenv.generations, managed=virtualenv.managed)
+    base = f" {_number(virtualenv.base)}" if virtualenv.base else ""
+    stands_on = Text(visible_line(f"{virtualenv.environment}{base}" or "-"))
+    if not virtualenv.works and virtualenv.environment:
+        stands_on.append(" (gone)", "red")
+    elif virtualenv.stale:
+        stands_on.append(" (stale)", "yellow")
+    yield stands_on
+    yield Text(str(virtualenv.packages))
+    yield Text(file_size(virtualenv.size))
+    yield Text(_ago(now - virtualenv.switched) if virtualenv.switched is not None else "-")
+    yield Text(visible_line(_users(virtualenv.processes)) or "-")
+
+
+def _generation(current: str | None, generations: Sequence[Generation], *, managed: bool) -> Text:
+    """Name the current generation by its number, and say how many others there are."""
+    if not managed:
+        return Text("-", "dim")
+    others = len(generations) - (current is not None)
+    return Text(visible_line(_number(current or "removed")) + (f" (+{others})" if others else ""))
+
+
+def _number(generation: str) -> str:
+    return generation.partition("-")[0].lstrip("0")
 
 
 def _users(processes: Sequence[Process]) -> str:
@@ -87,7 +118,9 @@ def _below(answers: Mapping[str, Answer]) -> Iterator[RenderableType]:
     count = sum(len(answer.environments) for answer in asked.values())
     size = sum(answer.total for answer in asked.values())
     cache = sum(answer.cache for answer in asked.values())
-    words = f"{counted(count, 'environment')} on {counted(len(asked), 'host')}"
+    layers = sum(len(answer.virtualenvs) for answer in asked.values())
+    above = f" and {counted(layers, 'virtualenv')}" if layers else ""
+    words = f"{counted(count, 'environment')}{above} on {counted(len(asked), 'host')}"
     if asked:
         words += f": {file_size(size)}, package caches of {file_size(cache)} included"
     yield Text(f"\n{words}", "bold")
@@ -95,7 +128,7 @@ def _below(answers: Mapping[str, Answer]) -> Iterator[RenderableType]:
 
 def _document(listing: Listing) -> dict[str, object]:
     document = asdict(listing)
-    for environment in document["environments"]:
+    for environment in (*document["environments"], *document["virtualenvs"]):
         environment["switched"] = _utc(environment["switched"])
         for generation in environment["generations"]:
             generation["built"] = _utc(generation["built"])

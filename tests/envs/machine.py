@@ -17,7 +17,7 @@ from fleetenv.errors import TaskFailed
 from fleetenv.lab.channel import LabChannel
 from fleetenv.modules.conda_env import CondaEnv, LockedEnv
 from fleetenv.onhost.cleaning import Cleaning
-from fleetenv.onhost.listing import Environment
+from fleetenv.onhost.listing import Environment, Virtualenv
 from fleetenv.onhost.rollback import Rollback
 from fleetenv.onhost.verification import Verification
 from fleetenv.remote import Completed, Lookup, Run, Send
@@ -113,6 +113,9 @@ class Machine:
 
     def environments(self) -> dict[str, Environment]:
         return {each.name: each for each in self.ask(LISTING).environments}
+
+    def virtualenvs(self) -> dict[str, Virtualenv]:
+        return {each.path: each for each in self.ask(LISTING).virtualenvs}
 
     def take(self, step: Run | Send) -> None:
         if isinstance(step, Send):

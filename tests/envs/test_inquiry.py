@@ -17,9 +17,9 @@ from fleetenv.conda.inquiry import CLEANING, LISTING, ROLLBACK, VERIFICATION, In
 from fleetenv.errors import HostError, TaskFailed, Unreachable
 from fleetenv.onhost.cleaning import Cleaning, Item
 from fleetenv.onhost.contents import Finding
-from fleetenv.onhost.listing import Environment, Generation, Listing
+from fleetenv.onhost.listing import Environment, Generation, Listing, Virtualenv
 from fleetenv.onhost.processes import Process
-from fleetenv.onhost.rollback import Rollback
+from fleetenv.onhost.rollback import Above, Rollback
 from fleetenv.onhost.verification import Verification, Verifications
 from fleetenv.remote import Completed
 from fleetenv.report.cleaning import print_cleaning
@@ -47,8 +47,9 @@ ANSWERS: dict[Inquiry[Any], Any] = {
         cache=1,
         total=2,
         busy=EVIL,
+        virtualenvs=[Virtualenv(EVIL, True, EVIL, EVIL, EVIL, True, True, 10**30, -5, 1e300, [], [])],
     ),
-    ROLLBACK: Rollback(EVIL, EVIL, True, [EVIL], EVIL),
+    ROLLBACK: Rollback(EVIL, EVIL, True, [EVIL], EVIL, [Above(EVIL, EVIL, EVIL), Above(EVIL, EVIL)]),
     CLEANING: Cleaning([Item(EVIL, EVIL, 1), Item("package", EVIL, 1, EVIL)], [EVIL]),
     VERIFICATION: Verifications([Verification(EVIL, EVIL, 1, [Finding(EVIL, EVIL, EVIL, EVIL)], 3)]),
 }
