@@ -18,9 +18,10 @@ from fleetenv.engine.dialogue import Account, Asked
 from fleetenv.engine.options import Options
 from fleetenv.engine.prepared import Prepared, Shared
 from fleetenv.errors import InputError, MissingFile
+from fleetenv.events import TaskRef
 from fleetenv.modules import registry
 from fleetenv.modules.base import ActionModule, ControllerModule, Module, StateModule
-from fleetenv.playbook import HostVariables, Recorded, UndefinedVariable, loops
+from fleetenv.playbook import HostVariables, Recorded, Scope, UndefinedVariable, loops
 from fleetenv.playbook.model import Play, Task
 from fleetenv.playbook.reading import Extended
 from fleetenv.remote import Lookup, Probe
@@ -57,7 +58,7 @@ class Item(Struct, frozen=True):
     task: Task
     local: Mapping[str, Value]
     label: str | None
-    scope: Mapping[str, Value]
+    scope: Scope
     meaning: Meaning
     account: Account
     asked: Asked | None
@@ -170,7 +171,7 @@ class Planner:
                     break  # and all that follows then goes along with it
                 continue
             questions += [each.asked for each in items if each.asked and not each.delegate_to]
-            if any(not isinstance(each.module, StateModule | ControllerModule | None) for each in items):
+            if any(isinstance(each.module, ActionModule) for each in items):
                 break
         return questions
 
@@ -235,14 +236,22 @@ class Planner:
     def _holds(self, task: Task, scope: Mapping[str, Value]) -> bool:
         return all(self._templates.condition(condition, scope) for condition in task.when)
 
-    def title(self, task: Task, scope: Mapping[str, Value] | None = None) -> str:
+    def title(self, task: Task) -> str:
         """Return the task's name as reports show it; a name that cannot be rendered is shown as it is written."""
-        if task.name is None:
-            return task.module
+        return self.reference(task).name
+
+    def reference(self, task: Task, scope: Scope | None = None) -> TaskRef:
+        """Return the task as reports show it; `scope` holds the variables of an item, whose name it then has."""
+        scope = self.variables.scope(self.play, task) if scope is None else scope
+        return self._prepared.get(("reference", task), scope, lambda inner: self._reference(task, inner))
+
+    def _reference(self, task: Task, variables: Recorded) -> TaskRef:
         try:
-            return str(self._templates.render(task.name, scope or self.variables.scope(self.play, task)))
+            name = task.module if task.name is None else str(self._templates.render(task.name, variables))
         except InputError:
-            return str(task.name)
+            name = str(task.name)
+        role = task.role.name if task.role else None
+        return TaskRef(self.play.name, name, task.module, task.location, role, task.handler, tuple(sorted(task.tags)))
 
     def _loop(self, task: Task) -> Sequence[tuple[Mapping[str, Value], str | None]]:
         if task.loop is None:

@@ -66,7 +66,7 @@ class Turns:
         """
         items = self._planner.items(task)
         version = self._planner.version
-        self._name(task, items[0].scope if items else None)
+        self.current = self._planner.reference(task, items[0].scope if items else None)
         self._acted = False
         if not items:
             self._report(None, Result(Status.SKIPPED), 0.0)
@@ -89,7 +89,7 @@ class Turns:
 
     def fail(self, task: Task, error: InputError, *, rescued: bool) -> Ended:
         """Tell that a task cannot be carried out, for what only this host's answers made wrong."""
-        self._name(task, None)
+        self.current = self._planner.reference(task)
         result = Result(Status.FAILED, HIDDEN if task.no_log else str(error))
         ignored = self._planner.says(task, task.ignore_errors)
         status = Status.IGNORED if ignored else Status.RESCUED if rescued else Status.FAILED
@@ -255,13 +255,6 @@ class Turns:
             return
         told = result.registered()
         self._emit(replace(event, msg=result.msg, diff=result.diff, found=result.found, result=told))
-
-    def _name(self, task: Task, scope: Mapping[str, Value] | None) -> None:
-        """Make this the current task."""
-        title = self._planner.title(task, scope)
-        role = task.role.name if task.role else None
-        tags = tuple(sorted(task.tags))
-        self.current = TaskRef(self._planner.play.name, title, task.module, task.location, role, task.handler, tags)
 
     def _ignores(self, task: Task) -> bool:
         scope = self._planner.variables.scope(self._planner.play, task)

@@ -17,6 +17,8 @@ from fleetenv.source import SourceText, Value
 Raw: TypeAlias = object
 """A value as it is stored: text in it may be a template."""
 
+_SCALARS = (str, int, float)  # and bool, which is an int
+
 
 class Omit:
     """The magic variable `omit`: an argument, key or item of this value is left out."""
@@ -295,10 +297,10 @@ def plain(value: object, *, strict: bool = True) -> object:
 
     With `strict`, as for a final result, what is omitted is left out, and what is undefined raises; else both stay.
     """
+    if value is None or isinstance(value, _SCALARS):
+        return value
     if isinstance(value, Missing) and strict:
         value.raise_it()
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
     if isinstance(value, ListView | list | tuple):
         items = [plain(item, strict=strict) for item in value]
         return [item for item in items if item is not OMIT] if strict else items

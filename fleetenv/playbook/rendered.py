@@ -9,6 +9,8 @@ from typing import Any, cast
 from fleetenv.playbook.reading import HostScopes, Omit, RawVariables, is_template, plain
 from fleetenv.source import SourceMap, SourceText
 
+_PLAIN = (bool, int, float, datetime.date, Omit)
+
 
 def holds_template(value: object) -> bool:
     """Whether there is anything to render in a value."""
@@ -33,7 +35,7 @@ def located(rendered: dict[Any, Any], source: SourceMap) -> SourceMap:
 
 def checked_value(value: object) -> object:
     """Check that a result is a value; text of Jinja's own kind becomes ordinary text."""
-    if value is None or isinstance(value, bool | int | float | datetime.date | Omit):
+    if value is None or isinstance(value, _PLAIN):
         return value
     if isinstance(value, str):
         return str(value)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Protocol, cast
 
+from msgspec import Struct
+
 from fleetenv.playbook.model import Play, Role, Task
 from fleetenv.playbook.reading import HostScopes, RawVariables
 from fleetenv.playbook.templates import Templates
@@ -207,35 +209,25 @@ class HostVariables:
         return self._scope(play, task, local)
 
     def _scope(self, play: Play | None, task: Task | None, local: Layer) -> Scope:
-        fleet = self._fleet
-        layers: list[Layer] = [local]
-        if task:
-            layers.append(_of_task(task))
-        if play:
-            layers.append(_of_play(play))
-        layers += [fleet.shared, self._magic, fleet.magic, fleet.extra]
-        role = task.role if task else None
-        if task:
-            layers.append(task.include_params)
-        if role:
-            layers += _params(role)
-        layers += [self.registered, self.included]
-        if task:
-            layers.append(task.vars)
-        if role:
-            layers += _vars(role)
-        roles = [*(play.roles if play else ()), *self._exported]
-        for each in reversed(roles):
-            layers += _exports(each)
-        if play:
-            layers += self._of_vars_files(play)
-            layers.append(play.vars)
-        layers += [self.facts, self._inventory]
-        if role:
-            layers += _defaults(role)
-        for each in reversed(roles):
-            layers += _defaults(each)
-        return Scope(tuple(layer for layer in layers if layer or layer is fleet.shared), fleet.templates)
+        fleet, common = self._fleet, _common(play, task, tuple(self._exported))
+        layers = (
+            *((local,) if local else ()),
+            *common.names,
+            fleet.shared,
+            self._magic,
+            fleet.magic,
+            fleet.extra,
+            *common.params,
+            self.registered,
+            self.included,
+            *common.vars,
+            *(self._of_vars_files(play) if play else ()),
+            *common.play_vars,
+            self.facts,
+            self._inventory,
+            *common.defaults,
+        )
+        return Scope(layers, fleet.templates)
 
     def _of_vars_files(self, play: Play) -> tuple[Layer, ...]:
         """Contents of the play's vars_files, whose names may hold this host's variables."""
@@ -254,6 +246,38 @@ class HostVariables:
                         raise  # nothing more will be learnt that could tell the name
             self._vars_files = (id(play), self.version, layers)
         return self._vars_files[2]
+
+
+class _Common(Struct, frozen=True):
+    """The layers that a task sees alike on every host; between them come those that each host has of its own."""
+
+    names: tuple[Layer, ...]  # magic variables of the task and the play
+    params: tuple[Layer, ...]
+    vars: tuple[Layer, ...]
+    play_vars: tuple[Layer, ...]
+    defaults: tuple[Layer, ...]
+
+
+@lru_cache(maxsize=4096)
+def _common(play: Play | None, task: Task | None, exported: tuple[Role, ...]) -> _Common:
+    role = task.role if task else None
+    roles = [*reversed(exported), *reversed(play.roles if play else ())]
+    return _Common(
+        names=_filled(_of_task(task) if task else {}, _of_play(play) if play else {}),
+        params=_filled(task.include_params if task else {}, *(_params(role) if role else ())),
+        vars=_filled(
+            task.vars if task else {},
+            *(_vars(role) if role else ()),
+            *(layer for each in roles for layer in _exports(each)),
+        ),
+        play_vars=_filled(play.vars if play else {}),
+        defaults=_filled(*(_defaults(role) if role else ()), *(layer for each in roles for layer in _defaults(each))),
+    )
+
+
+def _filled(*layers: Layer) -> tuple[Layer, ...]:
+    """Leave out layers in which nothing can be found."""
+    return tuple(layer for layer in layers if layer)
 
 
 @lru_cache(maxsize=256)

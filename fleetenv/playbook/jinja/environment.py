@@ -70,7 +70,7 @@ class PlaybookTemplate(Template):
 
     def result(self, reading: Reading) -> object:
         """Render it to whatever it gives: one expression's own value, or text."""
-        context = self.new_context(Names(reading))
+        context = TemplateContext(self.environment, cast(dict[str, Any], Names(reading)), self.name, self.blocks)
         return self.environment.concat(self.root_render_func(context))
 
 
