@@ -17,6 +17,8 @@ from fleetenv.errors import InputError
 from fleetenv.remote import Completed, Send, sh
 from fleetenv.shell.message import FilePart, Item
 
+_PATIENCE = 60  # seconds in which another shell has read a large file
+
 
 def in_message(step: Send, content: bytes) -> Item:
     """Return the item that puts bytes on the host."""
@@ -66,7 +68,8 @@ def stream(step: Send, digest: str, host: str, part: FilePart) -> Item:
     """Return the item that takes the rest of a file, checks the whole, and puts it in its place.
 
     What a cut connection leaves stays, to be resumed; what does not fit on the disk is removed. The shell of a run that
-    was killed may have had all of the file, and put it in its place a moment ago: then it is taken from there.
+    was killed may have all of the file, too: while it checks that, it is waited for, where the host has flock(1). If it
+    has put the file in its place by then, it is taken from there.
     """
     partial = _partial(step, digest, host)
     same = f"= {sh(digest + '  -')} ]"
@@ -77,7 +80,8 @@ def stream(step: Send, digest: str, host: str, part: FilePart) -> Item:
         f"||{{ rm -f \"$t\";echo 'what arrived is not what was sent' >&2;exit 1;}}\n"
     )
     taken = f'{{ {take};}}||{{ s=$?;rm -f "$t";exit $s;}}\n'
-    return Item(_names(step.path, partial) + taken + whole + _whole(None, step), part)
+    alone = f'exec 9>>"$t"\nflock -w {_PATIENCE} 9 2>/dev/null\n'
+    return Item(_names(step.path, partial) + taken + alone + whole + _whole(None, step), part)
 
 
 def no_room(step: Send, digest: str, host: str, room: int) -> Item:

@@ -3,8 +3,10 @@
 # ruff: noqa: ASYNC240 - a test has its event loop for itself
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +171,24 @@ async def test_a_disk_that_fills_up_meanwhile(connection: Connection, source: Pa
     (result,) = await connection.talk([Send(source, str(small_disk / "file"))], progress=fill)
     assert "No space left on device" in result.error_text
     assert [path.name for path in small_disk.iterdir()] == ["other"]
+
+
+def test_the_shell_of_a_killed_run_that_checks_the_file_is_waited_for(tmp_path: Path) -> None:
+    target, digest = tmp_path / "installer.sh", hashlib.sha256(b"all of it").hexdigest()
+    target.write_bytes(b"an old one")
+    item = send.stream(Send(tmp_path, str(target)), digest, "gpu01", FilePart(tmp_path, 9, 9))
+    (name,) = re.findall(r"^t=(.*)$", item.script, re.MULTILINE)
+    partial = Path(name)
+    partial.write_bytes(b"all of it")
+    with partial.open() as others:
+        fcntl.flock(others, fcntl.LOCK_EX)
+        ours = subprocess.Popen(["sh", "-c", item.script], stdin=subprocess.DEVNULL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            ours.wait(0.5)
+        partial.rename(target)
+    assert ours.wait(30) == 0
+    assert target.read_bytes() == b"all of it"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.mark.parametrize("there", [b"all of it", b"another file"])
