@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from fleetenv.engine.check import check_arguments, check_flags, check_notified
 from fleetenv.engine.coming import Coming
 from fleetenv.engine.controller import Memory
 from fleetenv.engine.dialogue import Account, Asked, Dialogue
+from fleetenv.engine.fault import internal_error
 from fleetenv.engine.forks import Forks
 from fleetenv.engine.lookahead import every_task
 from fleetenv.engine.options import Options
@@ -42,7 +42,6 @@ Inquire: TypeAlias = Callable[[str, Mapping[str, Value]], Sequence[Probe[object]
 """Given a host and its variables, what it is to be asked when all its plays have ended."""
 
 
-_log = logging.getLogger("fleetenv")
 _PATIENCE = 600.0  # seconds for these answers, if no limit is given: a disk that hangs must not hang the run
 
 
@@ -264,8 +263,7 @@ class Fleet:
             except HostError as error:
                 answers.append(error)
             except Exception as error:  # as in a walk: a fault of fleetenv's own must not cost the other hosts
-                _log.exception("internal error on host %s", host)
-                answers.append(TaskFailed(f"internal error of fleetenv, please report it: {error!r}"))
+                answers.append(TaskFailed(internal_error(host, error)))
         if asked:
             self._emit(HostAnswered(host, tuple(answers)))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from fleetenv.engine.batch import Batch, Reach
 from fleetenv.engine.dialogue import Dialogue
+from fleetenv.engine.fault import internal_error
 from fleetenv.engine.lookahead import Lookahead
 from fleetenv.engine.options import Options
 from fleetenv.engine.plan import Planner
@@ -17,8 +17,6 @@ from fleetenv.events import Event, HostLost, Status, TaskFinished
 from fleetenv.playbook import handlers
 from fleetenv.playbook.model import Block, Entry, FlushHandlers, Task
 from fleetenv.source import Value
-
-_log = logging.getLogger("fleetenv")
 
 
 class TaskFault(Exception):
@@ -73,8 +71,7 @@ class Walk:
             self._emit(TaskFinished(self.host, self._turns.current, Status.FAILED, msg=str(error)))
         except Exception as error:  # a fault of fleetenv's own on one host must not cost the others
             self._batch.lose(self.host)
-            _log.exception("internal error on host %s", self.host)
-            msg = f"internal error of fleetenv, please report it: {error!r}"
+            msg = internal_error(self.host, error)
             self._emit(TaskFinished(self.host, self._turns.current, Status.FAILED, msg=msg))
         finally:
             await self._turns.ahead.end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from fleetenv.events import Event, HostLost, PlayStarted, RunFinished, RunStarted, Sink, Status, TaskFinished, Warned
 from fleetenv.report.difference import unified_diff, value_text
@@ -13,6 +13,7 @@ from fleetenv.report.recap import Recap
 from fleetenv.report.repeats import Line, Repeats
 from fleetenv.report.rows import ROWS_SHOWN, recap_rows
 from fleetenv.report.text import counted, duration, visible, visible_line
+from fleetenv.source import Value
 from fleetenv.state import Diff, State
 
 Say = Callable[[str, str], None]
@@ -30,6 +31,8 @@ STYLES = {
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _NUMBER = re.compile("[0-9]+")
 _LAST_LINES = 10  # of what a command that failed had to say
+_MOST_LINES = 200  # of a result
+_LONGEST = 2000  # characters of a line
 _WRONG = frozenset({Status.FAILED, Status.IGNORED, Status.RESCUED})
 _NAMED = frozenset({Status.FAILED, Status.UNREACHABLE})  # their hosts are all named, however many they are
 _TALKATIVE = frozenset({"debug"})  # modules whose message is their purpose
@@ -109,9 +112,9 @@ class Console(Sink):
         if event.status in _WRONG:
             for stream in ("stderr", "stdout"):
                 lines = visible(str(event.result.get(stream) or "")).splitlines()[-_LAST_LINES:]
-                below += [(line, "") for line in lines]
+                below += [(_cut(line), "") for line in lines]
         if self._verbosity > 1 and event.result:
-            below += [(line, "") for line in visible(json.dumps(event.result, indent=2, default=str)).splitlines()]
+            below += [(line, "") for line in _result_lines(event.result)]
         return Line(event.status, text, STYLES[event.status], tuple(below))
 
     def _finish(self, event: RunFinished) -> None:
@@ -140,6 +143,19 @@ class Console(Sink):
         trips = max(event.round_trips.values(), default=0)
         asked = f", at most {counted(trips, 'round trip')} a host" if trips else ""
         return f"{', '.join(words)} in {duration(event.seconds)}{asked}"
+
+
+def _result_lines(result: Mapping[str, Value]) -> Iterator[str]:
+    """Yield a result as JSON, as much of it as somebody may want to read."""
+    lines = json.dumps(result, indent=2, default=str).splitlines()
+    yield from map(_cut, lines[:_MOST_LINES])
+    if len(lines) > _MOST_LINES:
+        yield f"... and {len(lines) - _MOST_LINES:,} more lines"
+
+
+def _cut(line: str) -> str:
+    more = len(line) - _LONGEST
+    return f"{visible(line[:_LONGEST])} ... and {more:,} more characters" if more > 0 else visible(line)
 
 
 def _diff_lines(diff: Diff[State]) -> Iterator[str]:

@@ -24,10 +24,10 @@ HOSTS = tuple(f"gpu{number:04}" for number in range(1, 1001))
 TASK = TaskRef("site", "Folder", "file", Location("site.yml", 3, 5))
 
 
-def told(events: Sequence[Event], hosts: Sequence[str] = HOSTS) -> list[str]:
+def told(events: Sequence[Event], hosts: Sequence[str] = HOSTS, verbosity: int = 0) -> list[str]:
     """What the console says of a run of one play in which these things happened."""
     lines: list[str] = []
-    console = Console(lambda line, style: lines.append(line))
+    console = Console(lambda line, style: lines.append(line), verbosity=verbosity)
     for event in (RunStarted("site.yml", tuple(hosts), False), PlayStarted("site", tuple(hosts)), *events):
         console(event)
     console(RunFinished(12.34, dict.fromkeys(hosts, 1)))
@@ -105,3 +105,11 @@ def test_where_a_play_stands_is_counted() -> None:
         standing(event)
     assert (standing.done, standing.hosts) == (2, 1000)
     assert standing.rest == "62 at work, 1 failed, 1 unreachable"
+
+
+def test_results_are_shown_as_far_as_somebody_reads_them() -> None:
+    result = {"stdout": "x" * 1_000_000, "stdout_lines": [f"line {number}" for number in range(100_000)]}
+    lines = told([TaskFinished("gpu0001", TASK, Status.OK, result=result)], ["gpu0001"], verbosity=2)
+    assert sum(map(len, lines)) < 10_000
+    assert any(line.endswith("xxx ... and 998,015 more characters") for line in lines)
+    assert "    ... and 99,805 more lines" in lines
