@@ -21,24 +21,30 @@ from fleetenv.remote import Completed
 from fleetenv.state import State
 
 CHANGED = "changed by hand"
+_BY_PIP = ("/INSTALLER:pip", "/INSTALLER:uv")
 _MOST_FILES = 50  # that are named; a tampered environment may have tens of thousands
 
 # A subject is PREFIX|NAME|DIGESTS|CUDA|ACCESS: of the wanted generation for each platform, whether to look for a driver
 # unless one of those is current ('nvidia-smi' takes seconds), and whether owner and mode matter. 'find' looks at times
 # only; a hard link's inode is shared with the package cache, so a file overwritten in one environment is seen in all
-# that have it.
+# that have it. Where all is well, an environment takes two processes: one 'find' that prints nothing but the link, and
+# one 'grep'. What that 'find' cannot vouch for (it says more, or less, or is not GNU's) is looked at once more, in full.
 SCRIPT = r"""
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin:/usr/lib/wsl/lib
-echo "system $(uname -mr)"
+{ read -r kernel </proc/sys/kernel/osrelease && read -r machine </proc/sys/kernel/arch; } 2>/dev/null \
+  && echo "system $kernel $machine" || echo "system $(uname -mr)"
 echo "libc $(getconf GNU_LIBC_VERSION 2>/dev/null)"
 cuda=
+newline='
+'
 for subject; do
   prefix=${subject%%|*}; rest=${subject#*|}
   name=${rest%%|*}; rest=${rest#*|}
   digests=${rest%%|*}; rest=${rest#*|}
   driver=${rest%%|*}; access=${rest#*|}
   link=$prefix/envs/$name
+  stamp=$link/conda-meta/fleetenv
   echo "environment $subject"
   if [ -x "$prefix/bin/python" ] && [ -f "$prefix/conda-meta/history" ]; then echo "miniconda"; fi
   for tool in "$prefix"/.fleetenv/*; do echo "tool ${tool##*/}"; done
@@ -46,19 +52,30 @@ for subject; do
     "$prefix"/lib/python3.1[4-9]/compression/zstd; do
     if [ -e "$zstd" ]; then echo "zstd"; fi
   done
+  told=
+  if [ -L "$link" ] && [ -f "$stamp" ]; then
+    told=$(exec find "$link" "$link/" -type l -samefile "$link" -printf 'link %l\n' -o \
+      -type d \( -name __pycache__ -o -name conda-meta -samefile "$link/conda-meta" \) -prune -o \
+      -newer "$stamp" -print -quit) || told=
+  fi
   target=
-  if [ -L "$link" ]; then target=$(readlink "$link"); echo "link $target"; fi
+  case $told in
+    *"$newline"*) told= ;;
+    'link '*) echo "$told"; target=${told#link } ;;
+    *) told= ;;
+  esac
+  if [ -z "$told" ] && [ -L "$link" ]; then target=$(readlink "$link"); echo "link $target"; fi
   if [ -e "$link" ] || [ -L "$link" ]; then echo "present"; fi
   if [ "$access" = yes ] && [ -d "$link/" ]; then stat -c 'access %a %U %G' "$link/"; fi
   if [ -d "$link/conda-meta" ]; then
-    grep -sH -e '^  "url": ' -e '^  "sha256": ' "$link"/conda-meta/*.json /dev/null
-    grep -slx -e pip -e uv "$link"/lib/python3*/site-packages/*.dist-info/INSTALLER /dev/null
+    grep -asH -m 2 -e '^  "url": ' -e '^  "sha256": ' -e '^pip$' -e '^uv$' \
+      "$link"/conda-meta/*.json "$link"/lib/python3*/site-packages/*.dist-info/INSTALLER
     [ -f "$link/conda-meta/frozen" ] && echo "frozen"
     [ -f "$link/conda-meta/state" ] && { printf 'state '; head -c 65536 "$link/conda-meta/state" | tr '\n' ' '; echo; }
-    if [ -f "$link/conda-meta/fleetenv" ]; then
+    if [ -f "$stamp" ]; then
       echo "stamp"
-      find "$link/" \( -name __pycache__ -o -path "$link/conda-meta" \) -prune -o -newer "$link/conda-meta/fleetenv" \
-        \( -type d -exec printf 'newer %s/\n' {} + -o -exec printf 'newer %s\n' {} + \) | head -n 1000
+      [ -n "$told" ] || find "$link/" -type d \( -name __pycache__ -o -name conda-meta -samefile "$link/conda-meta" \) \
+        -prune -o -newer "$stamp" \( -type d -exec printf 'newer %s/\n' {} + -o -exec printf 'newer %s\n' {} + \) | head -n 1000
     fi
   fi
   case $driver,$digests, in
@@ -201,7 +218,7 @@ class _Answer:
                 self.access = tuple(rest.split(" ", 2))
             case "state":
                 self.variables = _variables(rest)
-            case _ if line.endswith("/INSTALLER"):
+            case _ if line.endswith(_BY_PIP):
                 self._dist_info(line)
             case _:
                 self._record(line)
@@ -218,13 +235,14 @@ class _Answer:
     def state(self, *, kernel: str, machine: str, libc: str) -> EnvironmentState:
         """Put it together."""
         prefix, name, *_ = self.subject.split("|")
-        generation = self.link.removeprefix(f"{prefix}/envs/.fleetenv/{name}/") if self.link else None
-        managed = generation is not None and "/" not in generation and "stamp" in self.marks
+        folder = f"{prefix}/envs/.fleetenv/{name}/"
+        generation = self.link.removeprefix(folder) if self.link else None
+        ours = generation is not None and generation != self.link and "/" not in generation
         driver, cuda = _driver(self.smi)
         mode, owner, group = self.access if len(self.access) == 3 else (UNSET, UNSET, UNSET)
         return EnvironmentState(
             present="present" in self.marks,
-            managed=managed,
+            managed=ours and "stamp" in self.marks,
             packages=dict(_package(file, found) for file, found in sorted(self.records.items())),
             pip=self.pip,
             variables=self.variables,
