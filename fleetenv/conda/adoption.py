@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,7 @@ def _lock(
         hint = f"'fleetenv lock {spec.path}' completes the lock, and keeps its conda packages"
         notes.append(f"the pip section is not locked: {masked(str(error))}; {hint}")
         # The lock of a spec without that section is stale for this one: nobody installs half of it.
-        written = replace(spec, pip=(), pip_options=())
+        written = msgspec.structs.replace(spec, pip=(), pip_options=())
     return write_lock(lock_path(spec.path), written, here.channels, {aim: installed}, {aim: pip}), notes
 
 

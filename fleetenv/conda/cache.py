@@ -1,4 +1,4 @@
-"""What the controller keeps that can be made again: its folder, and the packages of locks that were read before."""
+"""What the controller keeps that can be made again: its folder, and what it found out about texts and large files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,35 @@ import msgspec
 T = TypeVar("T")
 
 _KEPT = 90 * 24 * 3600.0  # seconds that a note stays
+_SETTLED = 2.0  # seconds after which a change of a file shows in its times, however coarse those of its disk are
 
 
 def cache_folder() -> Path:
     """Return where the controller keeps what can be made again; it may be deleted at any time."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fleetenv"
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's hash. It is noted, and read again only when the file's size, inode or times are others.
+
+    A file that has just been changed is not noted, so that another change in the same moment cannot be missed.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        times = (found.st_mtime_ns, found.st_ctime_ns)
+        what = f"{path.resolve()} {found.st_dev} {found.st_ino} {found.st_size} {times}"
+        notes = Notes("files-1")
+        noted = notes.recall(what, dict[str, str]) or {}
+        if digest := noted.get("sha256"):
+            return digest
+        settled = max(times) / 1e9 < time.time() - _SETTLED
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if settled:
+            notes.note(what, {"sha256": digest})
+        return digest
 
 
 class Notes:

@@ -10,10 +10,9 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import ClassVar
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from fleetenv.conda.lock import CondaPackage, PipPackage, short_channel
 from fleetenv.conda.spec import normalized
@@ -28,7 +27,7 @@ _MOST_FILES = 50  # that are named; a tampered environment may have tens of thou
 # unless one of those is current ('nvidia-smi' takes seconds), and whether owner and mode matter. 'find' looks at times
 # only; a hard link's inode is shared with the package cache, so a file overwritten in one environment is seen in all
 # that have it. Where all is well, an environment takes two processes: one 'find' that prints nothing but the link, and
-# one 'grep'. What that 'find' cannot vouch for (it says more, or less, or is not GNU's) is looked at once more, in full.
+# one 'grep'. What that 'find' does not vouch for (it says more, or less, or is not GNU's) is looked at again, in full.
 SCRIPT = r"""
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin:/usr/lib/wsl/lib
@@ -75,7 +74,8 @@ for subject; do
     if [ -f "$stamp" ]; then
       echo "stamp"
       [ -n "$told" ] || find "$link/" -type d \( -name __pycache__ -o -name conda-meta -samefile "$link/conda-meta" \) \
-        -prune -o -newer "$stamp" \( -type d -exec printf 'newer %s/\n' {} + -o -exec printf 'newer %s\n' {} + \) | head -n 1000
+        -prune -o -newer "$stamp" \( -type d -exec printf 'newer %s/\n' {} + -o -exec printf 'newer %s\n' {} + \) |
+        head -n 1000
     fi
   fi
   case $driver,$digests, in
@@ -130,8 +130,7 @@ class EnvironmentState(State, frozen=True, kw_only=True):
     """Whether Miniconda's Python reads zstd."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """Which environment is asked about, as the script takes it."""
 
     prefix: str
@@ -186,18 +185,17 @@ def parse(completed: Completed) -> dict[str, EnvironmentState]:
     }
 
 
-@dataclass
-class _Answer:
+class _Answer(Struct):
     """Gathers the lines about one environment."""
 
     subject: str
-    marks: set[str] = field(default_factory=set)
+    marks: set[str] = set()
     link: str | None = None
-    tools: list[str] = field(default_factory=list)
-    records: dict[str, dict[str, str]] = field(default_factory=dict)  # file name -> url, sha256
-    pip: dict[str, str] = field(default_factory=dict)
-    variables: dict[str, str] = field(default_factory=dict)
-    newer: list[str] = field(default_factory=list)
+    tools: list[str] = []
+    records: dict[str, dict[str, str]] = {}  # file name -> url, sha256
+    pip: dict[str, str] = {}
+    variables: dict[str, str] = {}
+    newer: list[str] = []
     smi: str | None = None
     access: tuple[str, ...] = ()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from fleetenv.conda.channels import find_mirror, is_url
 from fleetenv.errors import InputError
@@ -20,8 +21,7 @@ _NAMED = re.compile(r"3-(?:py\d+_)?(\d+(?:\.\d+)+)(?:-\d+)?-Linux-")
 _SAID = re.compile(rb"^# VER: +(?:py\d+_)?(\d+(?:\.\d+)+)(?:-\d+)?\s*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where an installer comes from: URLs to be tried in order, or else a file on the controller."""
 
     urls: tuple[str, ...] = ()  # `{arch}` stands for the architecture

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from fleetenv.conda.channels import OFFICIAL_ALIAS, OFFICIAL_PKGS, ChannelConfig, without_credentials
 from fleetenv.conda.lock import Lock
 from fleetenv.conda.pinned import one_minor
 from fleetenv.conda.policy import FILE, Policy, policy
-from fleetenv.conda.repodata import names, run
-from fleetenv.conda.solve import DEFAULT_PLATFORM
-from fleetenv.conda.sources import sources
 from fleetenv.conda.spec import Requirement, Spec, normalized
 from fleetenv.errors import InputError, Location
 from fleetenv.severity import Severity
@@ -54,8 +52,7 @@ _PASSWORD = re.compile(r"//[^/@\s$]*:[^/@\s$]+@|//[^/@:\s$]{20,}@")
 _TOKEN = re.compile(r"://.*/t/[A-Za-z0-9-]+(?:/|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that should be otherwise: where, why, and what would be right."""
 
     code: str
@@ -72,13 +69,12 @@ class Finding:
         return f"{self.location}: {self.code} {self.message}; {self.hint}"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What the linter knows beside the spec."""
 
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = Policy()
     lock: Lock | None = None  # only if it is fresh
-    conda: frozenset[str] = field(default_factory=frozenset)  # what the spec's channels have; empty: not known
+    conda: frozenset[str] = frozenset()  # what the spec's channels have; empty: not known
 
 
 def lint(spec: Spec, lock: Lock | None = None, conda: frozenset[str] = frozenset()) -> list[Finding]:
@@ -214,6 +210,10 @@ def cached_names(spec: Spec) -> frozenset[str]:
     """Return the names of all packages that a spec's channels have, from the cache; none when it has no pip section."""
     if not spec.pip:
         return frozenset()
+    from fleetenv.conda.repodata import names, run  # what 'apply' does without
+    from fleetenv.conda.solve import DEFAULT_PLATFORM
+    from fleetenv.conda.sources import sources
+
     try:
         return run(names(sources(spec, offline=True), spec.settings.platforms or (DEFAULT_PLATFORM,)))
     except InputError:

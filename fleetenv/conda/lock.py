@@ -11,10 +11,11 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from fleetenv.conda.cache import Notes
 from fleetenv.conda.spec import Spec, normalized
@@ -27,8 +28,7 @@ _MARK = "# fleetenv: "
 _NOTES = "locks-1"  # another number when [`PlatformLock`][] changes
 
 
-@dataclass(frozen=True, slots=True)
-class CondaPackage:
+class CondaPackage(Struct, frozen=True):
     """One locked conda package; `url` is canonical, whatever mirror it will be downloaded from."""
 
     name: str
@@ -41,8 +41,7 @@ class CondaPackage:
     constrains: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PipPackage:
+class PipPackage(Struct, frozen=True):
     """One locked package of the pip section: one file with its hash, or one commit (`git+https://...@HASH`)."""
 
     name: str  # normalised as PEP 503 says
@@ -51,16 +50,14 @@ class PipPackage:
     sha256: str  # empty for a commit, whose own hash is in the URL
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What a lock is solved for: a platform, and the least that every host of it offers."""
 
     platform: str
     virtual_packages: tuple[str, ...]  # `__glibc=2.28`
 
 
-@dataclass(frozen=True)
-class PlatformLock:
+class PlatformLock(Struct, frozen=True, dict=True):
     """All packages for one platform."""
 
     platform: str  # linux-64, linux-aarch64
@@ -76,8 +73,7 @@ class PlatformLock:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """A lock file; `text` is its content, which py-rattler on a host reads again."""
 
     path: Path

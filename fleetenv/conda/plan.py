@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from fleetenv.conda.environment import wanted_packages, wanted_pip
 from fleetenv.conda.lock import Lock
@@ -14,8 +15,7 @@ from fleetenv.conda.spec import Spec
 from fleetenv.conda.virtual import mentions
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True, dict=True):
     """A spec and its lock, and what follows from them for each platform; the same for all hosts."""
 
     spec: Spec

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.source import shown
@@ -17,8 +17,7 @@ _KEYS = ("names", "channels", "ignore")
 _PLACE = re.compile(r" ?\(at line (\d+), column (\d+)\)")
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What the linter is to demand."""
 
     names: str = DEFAULT_NAMES  # a regular expression for the whole name of an environment
@@ -52,6 +51,8 @@ def policy(folder: Path, codes: tuple[str, ...]) -> Policy:
 
 
 def _read(path: Path, codes: tuple[str, ...]) -> Policy:
+    import tomllib  # most projects have no such file
+
     text = ""
     try:
         text = path.read_text(encoding="utf-8")

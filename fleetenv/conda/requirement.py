@@ -6,7 +6,8 @@ What cannot be locked soundly is refused with the reason.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.source import Value
@@ -26,8 +27,7 @@ _PIP_OPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """One wished package, of conda (`numpy=1.26`, perhaps of one `channel`) or of pip (`wandb[media]>=0.17`)."""
 
     text: str  # without the channel
@@ -44,8 +44,7 @@ class Requirement:
         return "@" in self.text.partition(";")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class PipOption:
+class PipOption(Struct, frozen=True):
     """An option in the pip section that says where packages come from: `--extra-index-url URL` and its like."""
 
     option: str

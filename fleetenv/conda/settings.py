@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.source import SourceList, SourceMap, Value
@@ -22,22 +23,20 @@ _ACCOUNT = re.compile(r"[^\s:/-][^\n:/]*")
 _MODE = re.compile(r"0?([0-7]{3,4})")
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """What every host of one platform offers at least; None: as for all platforms."""
 
     cuda: str | None = None
     glibc: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a spec says beside its packages; None and empty: nothing was said."""
 
     platforms: tuple[str, ...] = ()  # linux-64, linux-aarch64
     cuda: str | None = None  # that every host's driver supports at least; `none`: no driver is expected
     glibc: str | None = None  # that every host has at least
-    baselines: Mapping[str, Baseline] = field(default_factory=dict)  # of platforms for which something else is said
+    baselines: Mapping[str, Baseline] = {}  # of platforms for which something else is said
     freeze: bool | None = None  # whether conda is to refuse changes by hand (CEP 22)
     owner: str | None = None
     group: str | None = None
@@ -59,13 +58,12 @@ class Settings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """The block of one file."""
 
     extends: Sequence[tuple[str, Location]] = ()
     allow_vcs: bool = False
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = Settings()
 
 
 def read_block(document: SourceMap) -> Block:

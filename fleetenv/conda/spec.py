@@ -10,9 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetenv.conda.requirement import (
     PipOption,
@@ -33,8 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """An `environment.yml`, together with those that it extends."""
 
     path: Path
@@ -45,9 +46,9 @@ class Spec:
     pip_options: tuple[PipOption, ...]
     variables: Mapping[str, str]
     location: Location
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = Settings()
     name_at: Location | None = None  # None: it is the file's name
-    channels_at: Mapping[str, Location] = field(default_factory=dict)
+    channels_at: Mapping[str, Location] = {}
     prefix_at: Location | None = None  # a prefix is ignored, as conda does when there is a name
 
     @property

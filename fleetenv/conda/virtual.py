@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetenv.conda.lock import CondaPackage
 from fleetenv.conda.settings import MACHINES
@@ -18,8 +19,7 @@ PLATFORMS = {machine: platform for platform, machine in MACHINES.items()}
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,5}")
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
+class Unmet(Struct, frozen=True):
     """One thing that locked packages need and a host does not offer."""
 
     name: str  # __cuda

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta
 from msgspec.structs import replace
@@ -22,13 +21,14 @@ from fleetenv.conda.virtual import PLATFORMS
 from fleetenv.conda.whoami import whoami
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.modules.base import Controller, Module, StateModule
-from fleetenv.modules.buildrequest import build_request
 from fleetenv.modules.requirements import platform_lock, require
 from fleetenv.onhost.arrivals import FOLDER
-from fleetenv.onhost.request import Request
 from fleetenv.remote import Lookup, Offer, Run, Send, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import Diff, Place
+
+if TYPE_CHECKING:
+    from fleetenv.onhost.request import Request
 
 
 class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -206,7 +206,11 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Raises:
             TaskFailed: it is to be removed, but there is no Miniconda (any more) to do that with.
         """
+        import dataclasses  # all this is what a run that changes nothing need not import
+
         from fleetenv.conda.builder import encoded, fetch_runtime, program, runtime
+        from fleetenv.modules.buildrequest import build_request
+        from fleetenv.onhost.request import Request
 
         found = diff.found
         assert found is not None
@@ -249,6 +253,8 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def _coming(self, found: EnvironmentState) -> Iterator[Request]:
         """Say what environments that come later ask for, as far as it is known that this host can have them."""
+        from fleetenv.modules.buildrequest import build_request  # as above
+
         for each in self.coming:
             with suppress(TaskFailed):  # told at its turn
                 require(platform_lock(each.plan, found, each.title).conda, found, each.title)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import msgspec
 
+from fleetenv import onhost
+from fleetenv.conda.cache import file_sha256
 from fleetenv.conda.installers import ARCHITECTURES, Source, conda_in_file, find_installer, is_newer
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.modules.base import Controller, StateModule
-from fleetenv.modules.filestate import content_of_file
 from fleetenv.modules.minicondastate import MinicondaState, read_state
 from fleetenv.remote import Probe, Run, Send, Step, sh
 from fleetenv.source import Value
 from fleetenv.state import UNSET, Diff, Place, UnsetType
 
+_SCRIPTS = Path(onhost.__path__[0])
 _NEVER = frozenset({"bin", "boot", "data", "dev", "etc", "home", "lib", "mnt", "opt", "proc", "root", "run", "srv"})
 _NEVER |= frozenset({"sys", "tmp", "usr", "usr/local", "var", "var/lib"})
 
@@ -91,7 +92,7 @@ class Miniconda(StateModule[MinicondaState], frozen=True, kw_only=True, forbid_u
         if source.file is None or self.state == "absent":
             return PreparedMiniconda(**msgspec.structs.asdict(self), conda=source.conda)
         path = controller.find(source.file, "files")
-        found = controller.remember(("miniconda", path), lambda: (content_of_file(path).sha256, conda_in_file(path)))
+        found = controller.remember(("miniconda", path), lambda: (file_sha256(path), conda_in_file(path)))
         digest, conda = found
         wanted = self._digests()
         if wanted and digest not in wanted.values():
@@ -239,4 +240,4 @@ def _script(name: str, *arguments: str, **variables: str) -> str:
 
 
 def _text(name: str) -> str:
-    return (files("fleetenv.onhost") / name).read_text()
+    return (_SCRIPTS / name).read_text()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from fleetenv.conda.export import FORMATS, Locked, in_order, locked_for, render
 from fleetenv.conda.lock import CondaPackage, PipPackage, fresh_lock
@@ -195,7 +196,7 @@ def test_a_commit_is_installed_by_a_command_of_its_own(locked: Locked) -> None:
     commit = PipPackage("fork", "0.1", f"git+https://git.lab/fork@{'0' * 40}", "")
     wish = replace(locked.spec.pip[0], name="fork", text=f"fork @ {commit.url}")
     spec = replace(locked.spec, pip=(*locked.spec.pip, wish))
-    both = replace(locked, spec=spec, platform=replace(locked.platform, pip=(*locked.platform.pip, commit)))
+    both = dataclasses.replace(locked, spec=spec, platform=replace(locked.platform, pip=(*locked.platform.pip, commit)))
     assert f"\nfork @ {commit.url}" not in render("requirements", both)
     for to in ("dockerfile", "gitlab-ci", "github-actions"):
         assert f" -m pip install --no-deps --disable-pip-version-check 'fork @ {commit.url}'" in render(to, both)
