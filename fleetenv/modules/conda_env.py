@@ -30,6 +30,8 @@ from fleetenv.state import Diff, Place
 if TYPE_CHECKING:
     from fleetenv.onhost.request import Request
 
+_MOST_COMING = 3  # of those that follow in a loop; more are not built ahead with one (onhost.ahead)
+
 
 class CondaEnv(StateModule[EnvironmentState], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keep a named conda environment exactly as the lock of its spec says.
@@ -249,7 +251,8 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         mine = (self.prefix, self.packages_via)
         environments = [each for each in others if isinstance(each, LockedEnv) and each.state == "present"]
         coming = [each for each in environments if (each.prefix, each.packages_via) == mine]
-        return replace(self, coming=tuple(each for each in coming if each.environment != self.environment))
+        coming = [each for each in coming if each.environment != self.environment]
+        return replace(self, coming=tuple(coming[:_MOST_COMING]))  # more would be sent with each of a long loop
 
     def _coming(self, found: EnvironmentState) -> Iterator[Request]:
         """Say what environments that come later ask for, as far as it is known that this host can have them."""

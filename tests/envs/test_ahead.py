@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.conda_env import LockedEnv
@@ -48,6 +49,14 @@ def test_those_that_follow_are_built_with_the_first_and_become_current_at_their_
         assert machine.python("import fleet_text; print('fine')", name) == "fine"
     assert waiting(machine) == []
     assert not (machine.prefix / "pkgs/.fleetenv-partial").exists()
+
+
+def test_of_a_long_loop_each_is_told_of_the_next_few_only(project: Project, machine: Machine) -> None:
+    project.lock("pip", name="nlp_train")
+    loop = [replace(project.task(machine, spec="nlp_train.yml"), environment=f"env{number}") for number in range(20)]
+    coming = [[next_.title for next_ in each.followed_by(loop[place:]).coming] for place, each in enumerate(loop, 1)]
+    assert coming[0] == ["env1", "env2", "env3"]
+    assert sum(map(len, coming)) == 17 * 3 + 2 + 1
 
 
 def test_pip_fills_two_environments_at_the_same_time(machine: Machine, project: Project) -> None:
