@@ -21,8 +21,9 @@ from fleetenv.conda.handmade import CondaRecord, Distribution, Handmade, told
 from fleetenv.conda.lock import CondaPackage, Lock, PipPackage, lock_path, short_channel, write_lock
 from fleetenv.conda.mirrors import condarc_channels
 from fleetenv.conda.pip_conf import masked
-from fleetenv.conda.pypi import PipIndex, resolve
+from fleetenv.conda.pypi import resolve
 from fleetenv.conda.repodata import run
+from fleetenv.conda.resolution import PipIndex
 from fleetenv.conda.solve import DEFAULT_GLIBC, target
 from fleetenv.conda.sources import Sources, sources
 from fleetenv.conda.spec import Spec, read_spec

@@ -36,7 +36,7 @@ asked = json.load(sys.stdin)
 class Sent:
     def find_spec(name, path=None, target=None):
         if name in asked["modules"]:
-            return ModuleSpec(name, Sent, is_package=name in ("fleetenv", "fleetenv.onhost"))
+            return ModuleSpec(name, Sent, is_package=name in asked["packages"])
     def create_module(spec):
         return None
     def exec_module(module):
@@ -47,13 +47,17 @@ sys.exit(main(asked["subject"], asked["arguments"]))
 """
 """What Miniconda's Python is given as its command; what it is asked, and what answers, stands on standard input."""
 
+_PACKAGES = ("fleetenv", "fleetenv.conda", "fleetenv.onhost")
 _GENERATIONS = ("answering", "generations", "lock", "processes", "report")
 LAYERS = (*_GENERATIONS, "census_layers", "layers", "places")
 
 
 @dataclass(frozen=True)
 class Inquiry(Generic[T]):
-    """A kind of question: the module of fleetenv.onhost that answers it, what that imports, and the answer's type."""
+    """A kind of question: the module of fleetenv.onhost that answers it, what that imports, and the answer's type.
+
+    What it imports is named as below fleetenv.onhost; or, `fleetenv.` and all, from elsewhere.
+    """
 
     subject: str
     modules: tuple[str, ...]
@@ -69,7 +73,12 @@ class Inquiry(Generic[T]):
 
     def asked(self, **arguments: object) -> bytes:
         """Return what [`PROGRAM`][] reads: the modules that answer, and the arguments."""
-        asked = {"subject": self.subject, "arguments": arguments, "modules": _sources(self.modules)}
+        asked = {
+            "subject": self.subject,
+            "arguments": arguments,
+            "modules": _sources(self.modules),
+            "packages": _PACKAGES,
+        }
         return json.dumps(asked).encode()
 
     def read(self, completed: Completed) -> T:
@@ -107,8 +116,9 @@ def ask_smoke(prefix: str, name: str, devices: Sequence[str], seconds: int) -> R
 
 @cache
 def _sources(modules: tuple[str, ...]) -> Mapping[str, str]:
-    folder = files("fleetenv.onhost")
-    sources = {"fleetenv": "", "fleetenv.onhost": ""}
+    sources = dict.fromkeys(_PACKAGES, "")
     for name in modules:
-        sources[f"fleetenv.onhost.{name}"] = folder.joinpath(f"{name}.py").read_text(encoding="utf-8")
+        whole = name if name.startswith("fleetenv.") else f"fleetenv.onhost.{name}"
+        package, _, module = whole.rpartition(".")
+        sources[whole] = files(package).joinpath(f"{module}.py").read_text(encoding="utf-8")
     return sources

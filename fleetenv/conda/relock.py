@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from fleetenv.conda.lock import CondaPackage, Lock, PipPackage, Target, lock_path, read_lock, write_lock
-from fleetenv.conda.pypi import IndexUnreachable, PipIndex, resolve
+from fleetenv.conda.pypi import IndexUnreachable, resolve
 from fleetenv.conda.repodata import ChannelsUnreadable
+from fleetenv.conda.resolution import PipIndex
 from fleetenv.conda.settings import MACHINES, Baseline, Settings
 from fleetenv.conda.solve import DEFAULT_GLIBC, DEFAULT_PLATFORM, Kept, solve, target
 from fleetenv.conda.sources import Sources, sources

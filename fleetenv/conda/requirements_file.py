@@ -89,6 +89,25 @@ def same_version(pinned: str, installed: str) -> bool:
     return wanted[:-1] == have[:-1] and wanted[-1] in ("", have[-1])
 
 
+def check_wheels_only(wishes: Requirements, path: Path) -> None:
+    """Refuse what can be seen to need a build before any host is touched.
+
+    Raises:
+        InputError: a requirement is a repository's commit, or its files may not be wheels.
+    """
+    over = "or use packages_via: host, where each host's pip builds it"
+    for line in wishes.lines:
+        target = line.partition(" @ ")[2].strip() or line
+        if re.match(r"(?:git|hg)\+", target):
+            raise InputError(
+                f"{path}: '{line}' has to be built", hint=f"name a released version that has a wheel, {over}"
+            )
+        if re.match(r"--no-binary(?:[ =]|\Z)", line):
+            raise InputError(
+                f"{path}: '{line}' asks for packages that have to be built", hint=f"leave that out, {over}"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     text: str

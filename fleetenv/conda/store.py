@@ -145,12 +145,12 @@ def offers(
                     location=next(where, spec.location),
                     hint=f"ask for a version of {package.name} with a wheel for {platform}, or for packages_via: host",
                 )
-            files.append(RemoteFile(name, package.sha256, [_with_account(package.url, pip_index)]))
+            files.append(RemoteFile(name, package.sha256, [with_account(package.url, pip_index)]))
         found[platform] = tuple(store.offer(file) for file in files)
     return found
 
 
-def _with_account(url: str, index: str | None) -> str:
+def with_account(url: str, index: str | None) -> str:
     """Add an index's user and password to the URL of a file on the same site; locks have a folder's files by path."""
     if url.startswith("/"):
         return Path(url).as_uri()

@@ -8,29 +8,40 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta
 
+from fleetenv.conda.beneath import Beneath
 from fleetenv.conda.inquiry import LAYERS, Inquiry
-from fleetenv.conda.requirements_file import Requirements, read_requirements
+from fleetenv.conda.requirements_file import Requirements, check_wheels_only, read_requirements
 from fleetenv.conda.whoami import whoami
 from fleetenv.errors import MissingFile, TaskFailed
 from fleetenv.modules.accounts import check_name
 from fleetenv.modules.base import Controller, StateModule
 from fleetenv.modules.hostpath import check_path
 from fleetenv.modules.virtualenvstate import SCRIPT, Subject, VirtualenvState, parse
+from fleetenv.onhost.arrivals import FOLDER
+from fleetenv.onhost.layers import ARRIVALS
 from fleetenv.onhost.virtualenv import Outcome, Request
-from fleetenv.remote import Lookup, Step
+from fleetenv.remote import Lookup, Offer, Step
 from fleetenv.source import Value
 from fleetenv.state import Diff, Place
 
-_BUILDER = Inquiry(
+if TYPE_CHECKING:
+    from fleetenv.conda.layerwheels import LayerWheels
+    from fleetenv.onhost.wheels import Wheel
+
+_BUILDER = Inquiry("virtualenv", (*LAYERS, "interpreter", "pip", "virtualenv"), Outcome)
+_FETCHING = Inquiry(
     "virtualenv",
-    (*LAYERS, "interpreter", "pip", "virtualenv"),
+    (
+        *_BUILDER.modules, "arrivals", "download", "supply", "transfer", "wheels",
+        "fleetenv.conda.channels", "fleetenv.conda.mirrors", "fleetenv.errors",
+    ),
     Outcome,
-)
+)  # fmt: skip
 
 
 class Virtualenv(StateModule[VirtualenvState], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +86,8 @@ class Virtualenv(StateModule[VirtualenvState], frozen=True, kw_only=True, forbid
     """How many generations to keep, the current one included. One that a process uses is kept anyway."""
     pip_index: str | None = None
     """The package index; otherwise what the requirements or the host's pip.conf say."""
+    packages_via: Literal["host", "controller"] = "host"
+    """Who downloads packages: each host's pip, or the controller for all of them, through the SSH connection."""
     owner: str | None = None
     """Who owns it: a user's name or number; otherwise whoever the task runs as."""
 
@@ -109,14 +122,28 @@ class Virtualenv(StateModule[VirtualenvState], frozen=True, kw_only=True, forbid
         if self.requirements is not None and self.state == "present":
             path = _find(self.requirements, controller)
             wishes = controller.remember(("virtualenv", path), lambda: read_requirements(path))
+            if self.packages_via == "controller":
+                check_wheels_only(wishes, path)
         arguments = {each: getattr(self, each) for each in Virtualenv.__struct_fields__}
-        return PreparedVirtualenv(**arguments, wishes=wishes, check_mode=controller.check_mode)
+        wheels = self._wheels(wishes, controller) if self.packages_via == "controller" else None
+        return PreparedVirtualenv(**arguments, wishes=wishes, wheels=wheels, check_mode=controller.check_mode)
+
+    def _wheels(self, wishes: Requirements, controller: Controller) -> LayerWheels:
+        from fleetenv.conda.layerwheels import LayerWheels  # what most runs need not import
+        from fleetenv.conda.store import PackageStore
+
+        store = controller.remember(PackageStore, PackageStore)
+        key = (LayerWheels, wishes.digest, self.pip_index)
+        found: LayerWheels = controller.remember(key, lambda: LayerWheels(wishes, self.pip_index, store))
+        return found
 
 
 class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A virtualenv task together with its requirements."""
 
     wishes: Requirements
+    wheels: LayerWheels | None
+    """What the controller downloads for it."""
     check_mode: bool
 
     def places(self) -> tuple[Place, ...]:
@@ -125,7 +152,7 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
 
     def observe(self) -> Lookup[VirtualenvState | None]:
         """Return the question, the same for all virtualenvs of a host but for its subject."""
-        return Lookup(SCRIPT, parse, str(Subject(self.path, self._python)))
+        return Lookup(SCRIPT, parse, str(Subject(self.path, self._python, self._needs_beneath)))
 
     def desired(self, found: VirtualenvState | None) -> VirtualenvState:
         """Return the virtualenv that should be there.
@@ -157,14 +184,20 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
         )
 
     def converge(self, diff: Diff[VirtualenvState]) -> Iterator[Step]:
-        """Build or remove the virtualenv."""
+        """Build or remove the virtualenv.
+
+        Raises:
+            TaskFailed: the controller is to download its packages, and finds none that fit.
+        """
         found = diff.found
         assert found is not None
+        offers: tuple[Offer, ...] = ()
         generation = found.generation if isinstance(found.generation, str) else ""
         request = Request("remove", str(found.path), who=whoami())
         if self.state == "present":
             options = [f"--index-url {self.pip_index}"] if self.pip_index else []
             lines = [line for line in self.wishes.lines if not (self.pip_index and _names_index(line))]
+            wheels, offers = self._offered(found)
             request = Request(
                 action="build",
                 path=str(found.path),
@@ -177,11 +210,20 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
                 constraints=self.wishes.constraints,
                 hashed=self.wishes.hashed,
                 system_site_packages=self.system_site_packages,
+                via=self.packages_via,
+                wheels=[asdict(each) for each in wheels],
                 owner=self.owner or "",
                 who=whoami(),
             )
-        step = _BUILDER.ask(self.prefix, **asdict(request))
-        yield msgspec.structs.replace(step, may_fail=False)
+        step = (_FETCHING if offers else _BUILDER).ask(self.prefix, **asdict(request))
+        arrivals = f"{str(found.path).rpartition('/')[0]}/.fleetenv/{ARRIVALS}/{FOLDER}"
+        yield msgspec.structs.replace(step, may_fail=False, offers=offers, arrivals=arrivals if offers else "")
+
+    def _offered(self, found: VirtualenvState) -> tuple[list[Wheel], tuple[Offer, ...]]:
+        """Return what the controller downloads for this host."""
+        if self.wheels is None or self.check_mode or not self.wishes.lines or not isinstance(found.beneath, Beneath):
+            return [], ()
+        return self.wheels.for_host(found.beneath)
 
     def returns(self, found: VirtualenvState | None) -> Mapping[str, Value]:
         """Return where the virtualenv is, what it is built upon, and whether that is not the current base any more."""
@@ -191,6 +233,11 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
         now = found.interpreter.rpartition("/")[0] if isinstance(found.interpreter, str) else base
         generation = found.generation if isinstance(found.generation, str) else None
         return {"path": str(found.path), "generation": generation, "base": base, "base_changed": base != now}
+
+    @property
+    def _needs_beneath(self) -> bool:
+        """Whether the packages of the environment decide what the controller downloads."""
+        return self.wheels is not None and self.system_site_packages and bool(self.wishes.lines)
 
     @property
     def _python(self) -> str:

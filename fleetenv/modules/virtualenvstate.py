@@ -10,24 +10,35 @@ from typing import ClassVar
 
 from msgspec import UNSET, UnsetType
 
+from fleetenv.conda.beneath import Beneath
 from fleetenv.conda.spec import normalized
 from fleetenv.modules.answers import by_subject
 from fleetenv.remote import Completed
 from fleetenv.state import State
 
-# A subject is PATH|PYTHON: the virtualenv, and the interpreter beneath it. 'cd -P' leads through the environment's link
-# to the generation that is current now.
+# A subject is PATH|PYTHON: the virtualenv, and the interpreter beneath it; with '|beneath' also its packages are
+# told. 'cd -P' leads through the environment's link to the generation that is current now.
 SCRIPT = r"""
 export LC_ALL=C
+about='import sys, posix
+try: libc = posix.confstr("CS_GNU_LIBC_VERSION").split()[1]
+except (ValueError, OSError, AttributeError): libc = ""
+print("%d.%d.%d" % sys.version_info[:3], posix.uname()[4], libc)'
 for subject do
-  path=${subject%%|*}; python=${subject#*|}
+  path=${subject%%|*}; python=${subject#*|}; beneath=
+  case $python in *'|beneath') python=${python%|*}; beneath=yes;; esac
   case $path in '~/'*) path=$HOME/${path#??};; esac
   printf 'subject\0%s\0path\0%s\0' "$subject" "$path"
   if [ -n "$python" ] && [ -x "$python" ]; then
     folder=$(cd -P -- "${python%/*}" && pwd) &&
       python=$folder/${python##*/} &&
-      version=$("$python" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null </dev/null) &&
+      version=$("$python" -I -S -c "$about" 2>/dev/null </dev/null) &&
       printf 'interpreter\0%s\0version\0%s\0' "$python" "$version"
+    if [ -n "$beneath" ]; then
+      for package in "${folder%/*}"/lib/python3*/*-packages/*.dist-info; do
+        printf 'beneath\0%s\0' "${package##*/}"
+      done
+    fi
   fi
   if [ -L "$path" ]; then printf 'link\0%s\0' "$(readlink -- "$path")"; fi
   if [ -e "$path" ] || [ -L "$path" ]; then printf 'present\0%s\0' "$path"; fi
@@ -71,6 +82,9 @@ class VirtualenvState(State, frozen=True, kw_only=True):
     interpreter: str | UnsetType | None = UNSET
     """The interpreter that it would be built with now, in a folder that is no link."""
     version: str | UnsetType | None = UNSET
+    """That interpreter's version: 3.11."""
+    beneath: Beneath | UnsetType | None = UNSET
+    """That interpreter, as wheels are chosen for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +93,10 @@ class Subject:
 
     path: str
     python: str
+    beneath: bool = False  # whether also the packages of the environment are
 
     def __str__(self) -> str:
-        return f"{self.path}|{self.python}"
+        return f"{self.path}|{self.python}{'|beneath' * self.beneath}"
 
 
 def parse(completed: Completed) -> dict[str, VirtualenvState]:
@@ -116,8 +131,15 @@ def _state(answer: list[tuple[str, str]]) -> VirtualenvState:
         generation=generation if ours else None,
         recorded=recorded,
         interpreter=told.get("interpreter"),
-        version=told.get("version"),
+        version=".".join(told["version"].split(" ")[0].split(".")[:2]) if "version" in told else None,
+        beneath=_beneath(told["version"], answer) if "version" in told else None,
     )
+
+
+def _beneath(said: str, answer: list[tuple[str, str]]) -> Beneath:
+    version, machine, glibc = [*said.split(), "", "", ""][:3]
+    packages = {_package(value) for key, value in answer if key == "beneath" and "*" not in value}
+    return Beneath(version, machine, glibc, tuple(sorted(packages)))
 
 
 def _package(folder: str) -> tuple[str, str]:

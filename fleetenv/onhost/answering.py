@@ -23,12 +23,14 @@ def main(subject: str, arguments: Mapping[str, object]) -> int:
     try:
         said = import_module(f"fleetenv.onhost.{subject}").answer(**arguments)
     except Failure as failure:
+        sys.stdout.write(failure.lines)
         sys.stderr.write(f"{failure}\n")
-        return 1
+        return failure.status
     except OSError as error:
         hint = ": use become" if error.errno in (errno.EACCES, errno.EPERM) else ""
         sys.stderr.write(f"{error.filename or arguments.get('prefix')}: {error.strerror or error}{hint}\n")
         return 1
-    text = json.dumps(asdict(said), ensure_ascii=False)
+    text = f"{json.dumps(asdict(said), ensure_ascii=False)}\n"
+    sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "replace"))  # a file's name need not be UTF-8
     return 0

@@ -22,14 +22,12 @@ UNREACHABLE = 69  # fleetenv.remote.WANTS_FILES
 class Wanted(Failure):
     """The controller cannot be reached from here: it has to send these files, by their sha256."""
 
+    status = UNREACHABLE
+
     def __init__(self, hashes: Iterable[str]) -> None:
         self.hashes = sorted(set(hashes))
+        self.lines = "".join(f"fleetenv-wants {sha256}\n" for sha256 in self.hashes)
         super().__init__(f"{len(self.hashes)} files have to come from the controller")
-
-    @property
-    def lines(self) -> str:
-        """What tells the controller."""
-        return "".join(f"fleetenv-wants {sha256}\n" for sha256 in self.hashes)
 
 
 def offered(via: str) -> str | None:

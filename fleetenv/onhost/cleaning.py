@@ -229,7 +229,7 @@ class _Plan:
         """Yield what is left of downloads, and of what the controller sent, when nobody went on with them."""
         tools, downloads = self._prefix / ".fleetenv", self._prefix / "pkgs" / FOLDER
         own = {layer.generations.folder.parent for layer in self._layers if layer.own and layer.managed}
-        arrived = [path for folder in sorted(own) for path in sorted((folder / ARRIVALS).glob("*"))]
+        arrived = [path for folder in sorted(own) for path in sorted((folder / ARRIVALS / FOLDER).glob("*"))]
         for path in (*sorted((*tools.glob(".*"), *downloads.glob("*"))), *arrived):
             if path.lstat().st_mtime < self._settled:
                 name = str(path if path in arrived else path.relative_to(self._prefix))

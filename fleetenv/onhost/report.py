@@ -13,6 +13,9 @@ _INTERVAL = 0.2  # seconds between two progress lines at least
 class Failure(Exception):
     """The environment cannot be built; the message is the one line that the user sees."""
 
+    status = 1  # what the process ends with
+    lines = ""  # for standard output
+
 
 class Progress:
     """Counts steps, and tells about them now and then. Called from several threads."""

@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING
 
 from . import interpreter, pip
 from .generations import flush, remove
-from .layers import MARK, Virtualenvs, register
+from .layers import ARRIVALS, MARK, Virtualenvs, register
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from .supply import Supply
+    from .wheels import Wheel
 
 LOCK_TIMEOUT = 1800.0
 """Seconds to wait while another fleetenv changes virtualenvs of the same folder."""
@@ -71,6 +74,8 @@ class Request:
     constraints: Sequence[str] = ()
     hashed: bool = False
     system_site_packages: bool = False
+    via: str = "host"  # host | controller: who downloads
+    wheels: Sequence[Mapping[str, object]] = ()  # instead of the requirements, when the controller does
     owner: str = ""
     who: str = ""  # user@controller, for whoever has to wait
 
@@ -104,9 +109,10 @@ def build(request: Request, prefix: Path) -> list[str]:
         present = generations.current()
         if present and present.name != request.seen and present.name.endswith(f"-{request.digest[:12]}"):
             return [f"another fleetenv has built {present.name} meanwhile"]
+        arrived = _arrived(request, generations)
         generation = generations.begin(request.digest)
         try:
-            _fill(request, generation, prefix)
+            _fill(request, generation, prefix, arrived)
         except BaseException:
             with suppress(OSError):
                 remove(generation)
@@ -134,7 +140,43 @@ def _generations(request: Request) -> Virtualenvs:
     return Virtualenvs.at(path)
 
 
-def _fill(request: Request, generation: Path, prefix: Path) -> None:
+@dataclass(frozen=True)
+class _Arrived:
+    """Wheels that the controller has, and how they are fetched."""
+
+    wheels: list[Wheel]
+    supply: Supply
+
+    def install(self, program: Sequence[str], generation: Path, progress: Progress) -> None:
+        """Fetch them, and install them; nothing of them stays beside what is installed."""
+        from .wheels import fetch, install_with
+
+        with self.supply:
+            folder = fetch(self.wheels, self.supply, generation)
+            install_with(program, self.wheels, [], generation, folder, progress)
+
+
+def _arrived(request: Request, generations: Virtualenvs) -> _Arrived | None:
+    """Prepare to fetch what the controller has; None: pip asks an index.
+
+    Raises:
+        Wanted: the controller has to send it first.
+    """
+    if request.via != "controller":
+        return None
+    from .arrivals import offered  # these are sent along only then
+    from .supply import Supply
+    from .wheels import Wheel
+
+    wheels = [Wheel(**wheel) for wheel in request.wheels]  # type: ignore[arg-type]  # fields checked by the sender
+    folder = generations.folder.parent / ARRIVALS
+    folder.mkdir(exist_ok=True)
+    supply = Supply.open(folder, [], offered(request.via), Progress(len(wheels)))
+    supply.check([], wheels)
+    return _Arrived(wheels, supply)
+
+
+def _fill(request: Request, generation: Path, prefix: Path, arrived: _Arrived | None) -> None:
     """Make the virtualenv, install into it, check it, and mark it finished."""
     wishes = [line for line in request.requirements if not line.startswith("-")]
     progress = Progress(len(wishes) + 2)
@@ -144,7 +186,9 @@ def _fill(request: Request, generation: Path, prefix: Path) -> None:
     (site / "_fleetenv_generation.py").write_text(_PIN)
     (site / "zz-fleetenv.pth").write_text("import _fleetenv_generation\n")  # after those that add to sys.path
     before = _installed(site)
-    if wishes:
+    if arrived:
+        arrived.install(program, generation, progress)
+    elif wishes:
         _install(request, program, generation, progress)
     interpreter.check(generation)
     packages = _installed(site)

@@ -69,6 +69,18 @@ def install(
     Raises:
         Failure: pip failed, with its reason; or what it leaves does not fit together.
     """
+    install_with(_pip(generation, lib, base), wheels, options, generation, folder, progress)
+
+
+def install_with(
+    program: Sequence[str],
+    wheels: Sequence[Wheel],
+    options: Sequence[str],
+    generation: Path,
+    folder: Path | None,
+    progress: Progress,
+) -> None:
+    """Install wheels with a certain pip; arguments and errors otherwise as for [`install`][]."""
     files = [wheel for wheel in wheels if wheel.sha256]
     commits = [wheel.requirement(from_folder=False) for wheel in wheels if not wheel.sha256]
     variables = {}
@@ -85,7 +97,7 @@ def install(
     for more, lines in parts:
         pip.write_lines(requirements, [*options, *lines])
         how = ["--no-deps", "--no-compile", *more, "-r", str(requirements)]
-        pip.install(_pip(generation, lib, base), how, generation, progress, variables)
+        pip.install(program, how, generation, progress, variables)
         requirements.unlink()
     if folder:
         shutil.rmtree(folder)

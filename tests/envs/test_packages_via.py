@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +39,14 @@ PLAYBOOK = """\
         packages_via: controller
         mirrors: ["{mirror}"]
       loop: [nlp_train, cv_detect]
+    - virtualenv:
+        path: /data/venvs/plots
+        environment: nlp_train
+        prefix: /opt/miniconda3
+        system_site_packages: true
+        requirements: plots.txt
+        packages_via: controller
+        pip_index: "{index}"
 """
 
 
@@ -47,6 +57,28 @@ def site_of(project: Project, folder: Path) -> Iterator[Wayward]:
     (folder / "site" / "anaconda" / "cloud" / "conda-forge").symlink_to(project.channel.path)
     with serving(folder / "site") as site:
         yield site
+
+
+def index_of(project: Project, folder: Path, *names: str) -> Path:
+    """Make an index that tells what wheels need beside them (PEP 658), as the official one does."""
+    for name in names:
+        wheels = sorted((project.channel.simple_path / name).glob("*.whl"))
+        (folder / name).mkdir(parents=True)
+        for wheel in wheels:
+            (folder / name / wheel.name).symlink_to(wheel)
+            with zipfile.ZipFile(wheel) as files:
+                (said,) = (files.read(each) for each in files.namelist() if each.endswith(".dist-info/METADATA"))
+            (folder / name / f"{wheel.name}.metadata").write_bytes(said)
+        links = (
+            f'<a href="{wheel.name}#sha256={sha256(wheel)}" data-dist-info-metadata="true">{wheel.name}</a>'
+            for wheel in wheels
+        )
+        (folder / name / "index.html").write_text(f"<!DOCTYPE html><body>{'<br>'.join(links)}</body>")
+    return folder
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def cache_without_packages(folder: Path) -> str:
@@ -80,12 +112,15 @@ def test_hosts_with_no_route_but_ssh_get_their_environments_and_packages_are_dow
     (tmp_path / "more.yml").write_text("all: {hosts: {gpu02: {ansible_connection: paramiko}}}\n")
     with site_of(project, tmp_path) as site:  # on this machine's loopback, where no host comes
         locks = [
-            forge(project, site, "nlp_train", "fleet-text", "pip", pip=("fleet-plots",)),
+            forge(project, site, "nlp_train", "fleet-text", "pip", pip=("fleet-metrics",)),
             forge(project, site, "cv_detect", "fleet-data"),
         ]
+        index_of(project, tmp_path / "site" / "simple", "fleet-plots", "fleet-metrics")
+        (project.folder / "envs" / "plots.txt").write_text("fleet-plots\n")
         site.asked.clear()
         playbook = project.folder / "site.yml"
-        playbook.write_text(PLAYBOOK.format(installer=miniconda, mirror=f"{site.url}/anaconda"))
+        mirror, index = f"{site.url}/anaconda", f"{site.url}/simple"
+        playbook.write_text(PLAYBOOK.format(installer=miniconda, mirror=mirror, index=index))
 
         def apply(*words: str) -> dict[str, Any]:
             sources = ("-i", fleet.inventory, "-i", tmp_path / "more.yml", "--workers", "2")
@@ -95,20 +130,23 @@ def test_hosts_with_no_route_but_ssh_get_their_environments_and_packages_are_dow
             return hosts
 
         cache = cache_without_packages(tmp_path)
-        assert {host["changed"] for host in apply().values()} == {2}
+        assert {host["changed"] for host in apply().values()} == {3}
         locked = [package for lock in locks for package in read_lock(lock).platforms[project.channel.subdir].conda]
         lacking = [each for each in locked if each.name.startswith("fleet-")]  # Miniconda has brought the others along
         wanted = {f"/anaconda/cloud/conda-forge/{'/'.join(each.url.split('/')[-2:])}" for each in lacking}
-        assert Counter(path for path, _ in site.asked) == Counter(wanted)
+        wanted.add("/simple/fleet-plots/fleet_plots-1.0-py3-none-any.whl")  # fleet-metrics lies beneath
+        assert Counter(path for path, _ in site.asked if path.endswith((".conda", ".bz2", ".whl"))) == Counter(wanted)
         assert {host["changed"] for host in apply().values()} == {0}
 
         for host in fleet.hosts:
-            say = "import fleet_text, fleet_plots; print(fleet_text.__version__)"
-            assert host.must_run(f"/opt/miniconda3/envs/nlp_train/bin/python -c '{say}'") == "1.0\n", host.name
+            say = "import fleet_text, fleet_plots, fleet_metrics; print(fleet_text.__version__)"
+            assert host.must_run(f"/data/venvs/plots/bin/python -c '{say}'") == "1.0\n", host.name
+            assert host.must_run("ls -d /data/venvs/plots/lib/python3*/site-packages/fleet_*").count("fleet_") == 2
+            assert host.must_run("ls -A /data/venvs/.fleetenv/.arrivals") == ""
             record = json.loads(host.must_run("cat /opt/miniconda3/envs/nlp_train/conda-meta/fleet-text-*.json"))
             assert record["url"].startswith("https://conda.anaconda.org/conda-forge/noarch/fleet-text")
             frozen = host.must_run("/opt/miniconda3/envs/nlp_train/bin/python -m pip freeze")
-            assert "fleet-plots==1.0" in frozen.splitlines()
+            assert any(line.startswith("fleet-metrics==") for line in frozen.splitlines())
             assert host.must_run("ls -A /opt/miniconda3/pkgs | grep -c '^[.]fleetenv'; :") == "0\n"
 
         site.asked.clear()
@@ -117,7 +155,9 @@ def test_hosts_with_no_route_but_ssh_get_their_environments_and_packages_are_dow
         fleet["gpu01"].must_run(damage)
         mended = apply()
         assert {name for name, host in mended.items() if host["changed"]} == {"gpu01", strict.name}
-        assert site.asked == []  # the controller has it
+        assert [
+            path for path, _ in site.asked if path.endswith((".conda", ".bz2", ".whl"))
+        ] == []  # the controller has it
 
 
 def test_a_host_whose_server_forwards_nothing(
@@ -151,6 +191,16 @@ def test_a_host_whose_server_forwards_nothing(
     (record,) = Path(prefix, "envs", "nlp_train", "conda-meta").glob("fleet-text-*.json")
     assert json.loads(record.read_text())["url"].startswith(f"{project.channel.url}/noarch/fleet-text-")
     assert apply().stdout.count("changed: ") == 0
+
+    layer = f"path: {prefix}-plots, environment: nlp_train, prefix: {prefix}, requirements: plots.txt"
+    task = f"virtualenv: {{{layer}, packages_via: controller, pip_index: '{project.channel.simple}'}}"
+    playbook.write_text(f"- {{hosts: all, gather_facts: false, tasks: [{{{task}}}]}}\n")
+    (project.folder / "envs" / "plots.txt").write_text("fleet-plots\n")
+    done = fleetenv_cli("apply", playbook, "-i", fleet.inventory, env={"XDG_CACHE_HOME": cache})
+    assert done.status == 0, done.stdout + done.stderr
+    installed = Path(f"{prefix}-plots").glob("lib/python3*/site-packages/fleet_*.dist-info")
+    assert sorted(path.name.partition("-")[0] for path in installed) == ["fleet_metrics", "fleet_plots"]
+    assert not list(Path(prefix).parent.glob(".fleetenv/.arrivals/*/*"))
 
 
 def test_a_source_distribution_is_refused_before_any_host_is_touched(machine: Machine, project: Project) -> None:

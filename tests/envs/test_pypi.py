@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetenv.conda.pypi import best_wheel, plain_url
+from fleetenv.conda.resolution import best_wheel, plain_url
 from fleetenv.conda.sources import without_secrets
 
 

@@ -34,6 +34,7 @@ class Wayward:
         if path in self.replaced:
             return self.replaced[path]
         file = self.folder / path.lstrip("/")
+        file = file / "index.html" if path.endswith("/") else file
         return file.read_bytes() if file.is_file() else None
 
 
@@ -57,6 +58,8 @@ def serving(folder: Path, **manners: object) -> Iterator[Wayward]:
             if asked and site.ranges:
                 self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
             self.send_header("Content-Length", str(len(content) - start))
+            if self.path.endswith("/"):
+                self.send_header("Content-Type", "text/html")
             self.end_headers()
             body = content[start:]
             if site.cut_after is not None:
