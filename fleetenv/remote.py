@@ -64,6 +64,10 @@ class Run(Struct, frozen=True):
     other. Where the host's sshd forwards nothing, that variable is empty: then the script may end with the status
     [`WANTS_FILES`][] and lines `fleetenv-wants SHA256` on standard output. Those files are put into the folder
     `arrivals`, under their sha256, and it is run again.
+
+    A `kit` defines functions, and does nothing else; `script` is then one line that calls them, and is not put into a
+    subshell: its functions leave nothing behind but variables whose names begin with `fe_`, and never end the shell.
+    A kit goes to each shell once.
     """
 
     script: str
@@ -73,6 +77,7 @@ class Run(Struct, frozen=True):
     may_fail: bool = False  # a non-zero exit status does not stop what follows it in the same message
     offers: tuple[Offer, ...] = ()
     arrivals: str = ""
+    kit: str = ""
 
     def __repr__(self) -> str:
         return f"Run({self.script!r})"  # the rest may be secret
@@ -119,12 +124,20 @@ class Probe(Struct, Generic[T_co], frozen=True):
 class Lookup(Struct, Generic[T_co], frozen=True):
     """A probe about one of many subjects: all lookups of equal `script` are asked as one, with one parse.
 
-    The script gets the subjects as `"$@"`; `parse` gets its whole output, and maps each subject to what was found.
+    The script gets the subjects as `"$@"`; `parse` gets its whole output, and maps each subject to what was found, as
+    does the `parse` of each other lookup of that script.
     """
 
     script: str
     parse: Callable[[Completed], Mapping[str, T_co]]
     subject: str
+    function: str = ""
+    """Which function the script's last line calls with `"$@"`, where all before it is a [`Run`][]'s `kit`."""
+
+    @property
+    def kit(self) -> str:
+        """What a shell has to know once, before it can be asked by the function's name."""
+        return self.script.removesuffix(f'{self.function} "$@"\n') if self.function else ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Lookup) and (other.script, other.subject) == (self.script, self.subject)

@@ -48,7 +48,7 @@ class _Batch(Struct, frozen=True):
     asked: tuple[Asked, ...]
 
     def answers(self, completed: Completed) -> Iterable[tuple[Asked, Any]]:
-        parsed: Any = None
+        parsed: dict[object, Any] = {}
         if completed.dropped:
             cut = TaskFailed(f"the host's answer is too long: {completed.dropped} bytes more than are kept")
             yield from ((each, cut) for each in self.asked)
@@ -59,8 +59,9 @@ class _Batch(Struct, frozen=True):
                 if isinstance(question, Probe):
                     answer = question.parse(completed)
                 else:
-                    parsed = question.parse(completed) if parsed is None else parsed
-                    answer = parsed[question.subject]
+                    if question.parse not in parsed:
+                        parsed[question.parse] = question.parse(completed)
+                    answer = parsed[question.parse][question.subject]
             except HostError as error:
                 answer = error
             except (ValueError, LookupError) as error:  # whatever a host may print, it fails no more than its own task
@@ -242,19 +243,24 @@ def _batches(asked: Iterable[Asked]) -> list[_Batch]:
             probes[each] = None
         else:
             lookups.setdefault((each.account, each.question.script), {})[each] = None
-    batches = [
-        _Batch(_question(each.account, each.question.script, each.question.stdin, each.question.timeout), (each,))
-        for each in probes
-        if isinstance(each.question, Probe)
-    ]
-    for (account, script), group in lookups.items():
+    batches = []
+    for each in probes:
+        if isinstance(probe := each.question, Probe):
+            run = Run(probe.script, probe.stdin, dict(each.account.environment), probe.timeout, may_fail=True)
+            batches.append(_Batch(run, (each,)))
+    for (account, _), group in lookups.items():
         members = list(group)
         for start in range(0, len(members), _SUBJECTS_AT_ONCE):
             part = members[start : start + _SUBJECTS_AT_ONCE]
-            subjects = sh("set", "--", *(each.question.subject for each in part if isinstance(each.question, Lookup)))
-            batches.append(_Batch(_question(account, f"{subjects}\n{script}"), tuple(part)))
+            questions = [each.question for each in part if isinstance(each.question, Lookup)]
+            script, kit = _asking(questions[0], [each.subject for each in questions])
+            run = Run(script, environment=dict(account.environment), may_fail=True, kit=kit)
+            batches.append(_Batch(run, tuple(part)))
     return batches
 
 
-def _question(account: Account, script: str, stdin: bytes = b"", timeout: float | None = None) -> Run:
-    return Run(script, stdin, environment=dict(account.environment), timeout=timeout, may_fail=True)
+def _asking(lookup: Lookup[Any], subjects: Sequence[str]) -> tuple[str, str]:
+    """Return the script that asks a lookup of many subjects, and the kit that it needs."""
+    if lookup.function:
+        return sh(lookup.function, *subjects), lookup.kit
+    return f"{sh('set', '--', *subjects)}\n{lookup.script}", ""

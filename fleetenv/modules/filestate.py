@@ -6,30 +6,19 @@ matters, and the content itself only of files that differ, for unified diffs.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
-from importlib.resources import files
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from fleetenv.errors import TaskFailed
+from fleetenv.modules.fileanswer import SHOWN, Told, file_lookup
 from fleetenv.modules.modes import octal
 from fleetenv.remote import Completed, Lookup
 from fleetenv.source import Value
 from fleetenv.state import UNSET, Content, State, UnsetType
 
 Kind = Literal["file", "directory", "link", "other", "absent", "denied"]
-
-SHOWN = 256 * 1024
-"""Bytes up to which a file's content is fetched and kept, to show how it differs."""
-
-MOST_SHOWN = 32
-"""Files of which one answer holds the content: with more, a host's answer could become too long."""
 
 
 class FileState(State, frozen=True, kw_only=True):
@@ -48,15 +37,6 @@ class FileState(State, frozen=True, kw_only=True):
     real: str | UnsetType = UNSET  # where a followed link leads
 
 
-_LOOK = (
-    files("fleetenv.onhost")
-    .joinpath("files.sh")
-    .read_text(encoding="utf-8")
-    .replace("@LIMIT@", str(SHOWN + 1))
-    .replace("@MOST@", str(MOST_SHOWN))
-)
-
-
 def look_up(
     path: str, *, follow: bool = False, content: Content | None = None, inside: str | None = None
 ) -> Lookup[FileState | None]:
@@ -72,8 +52,8 @@ def look_up(
     """
     wanted = "" if content is None else "?" if content.data is None else content.sha256
     if inside is not None:
-        return Lookup(_LOOK, parse_files, f"i{wanted}:{path}//{inside}")
-    return Lookup(_LOOK, parse_files, f"{'f' if follow else '-'}{wanted}:{path}")
+        return file_lookup(f"i{wanted}:{path}//{inside}", parse_files)
+    return file_lookup(f"{'f' if follow else '-'}{wanted}:{path}", parse_files)
 
 
 def content_of(data: bytes) -> Content:
@@ -95,110 +75,44 @@ def parse_files(completed: Completed) -> Mapping[str, FileState | None]:
     Raises:
         ValueError: it is not such an answer.
     """
-    told = _Told(completed.stdout.decode("utf-8", "surrogateescape").split("\0"))
-    if told.present and not told.stats:
-        raise ValueError(completed.error_text.strip()[:300] or "stat told nothing")
+    told = Told(completed)
     found: dict[str, FileState | None] = dict.fromkeys(told.absent)
     found.update((subject, FileState(kind="absent", path=path)) for subject, path in told.inside.items())
     found.update((subject, FileState(kind="denied")) for subject in told.denied)
-    found.update((subject, told.state(subject, path)) for subject, path in told.present.items())
+    looked_up = {subject: path for subject, path in told.present.items() if subject[:1] in ("-", "f", "i")}
+    found.update((subject, _state(told, subject, path)) for subject, path in looked_up.items())
     return found
 
 
-class _Told:
-    """The records of an answer, by path."""
-
-    def __init__(self, fields: list[str]) -> None:
-        self.absent: list[str] = []
-        self.denied: list[str] = []
-        self.inside: dict[str, str] = {}  # subject -> path that is absent
-        self.present: dict[str, str] = {}  # subject -> path
-        self.stats: dict[str, FileState] = {}
-        self._led: dict[str, FileState] = {}
-        self._targets: dict[str, str] = {}
-        self._real: dict[str, str] = {}
-        self._unreadable: set[str] = set()
-        self._sums: dict[str, str] = {}
-        self._data: dict[str, bytes] = {}
-        self._read(iter(fields))
-
-    def _read(self, fields: Iterator[str]) -> None:
-        links: list[str] = []
-        followed: list[str] = []
-        for tag in fields:
-            try:
-                if tag in ("stat", "led"):
-                    path = next(fields)
-                    (self.stats if tag == "stat" else self._led)[path] = _stat([next(fields) for _ in range(6)])
-                elif tag in ("is", "inside"):
-                    subject = next(fields)
-                    (self.present if tag == "is" else self.inside)[subject] = next(fields)
-                elif tag in ("absent", "denied"):
-                    (self.absent if tag == "absent" else self.denied).append(next(fields))
-                elif tag in ("link", "follow"):
-                    (links if tag == "link" else followed).append(next(fields))
-                elif tag == "targets":
-                    self._targets = {path: next(fields) for path in links}
-                elif tag == "real":
-                    self._real = {path: next(fields) for path in followed}
-                elif tag == "unreadable":
-                    self._unreadable.add(next(fields))
-                elif tag == "sums":
-                    self._sums = _sums(next(fields))
-                elif tag == "content":
-                    path = next(fields)
-                    self._data[path] = base64.b64decode(next(fields), validate=True)
-                elif tag:
-                    raise ValueError(f"unexpected: {tag[:80]!r}")
-            except (StopIteration, binascii.Error) as error:
-                raise ValueError(f"a broken answer about files, at {tag[:80]!r}") from error
-
-    def state(self, subject: str, path: str) -> FileState | None:
-        """Put together what was told about a path, as its subject asked for it."""
-        state = self.stats.get(path)
-        if state is None:  # gone between the shell's look and stat's
-            return None
-        led = None if subject.startswith("-") else self._led.get(path)
-        state = msgspec.structs.replace(led or state, path=path)
-        if led and path in self._real:
-            state = msgspec.structs.replace(state, real=self._real[path])
-        if path in self._targets:
-            state = msgspec.structs.replace(state, target=self._targets[path])
-        if path in self._sums and not subject[1:].startswith(":"):
-            data = self._data.get(path)
-            known = Content(self._sums[path], data if data is not None and len(data) <= SHOWN else None)
-            state = msgspec.structs.replace(state, content=known)
-        elif path in self._unreadable:
-            state = msgspec.structs.replace(state, kind="denied")
-        return state
-
-
-def _stat(fields: list[str]) -> FileState:
-    raw, owner, uid, group, gid, size = fields
-    bits = int(raw, 16)
+def _state(told: Told, subject: str, path: str) -> FileState | None:
+    """Put together what was told about a path, as its subject asked for it."""
+    stat = told.stats.get(path)
+    if stat is None:  # gone between the shell's look and stat's
+        return None
+    led = None if subject.startswith("-") else told.led.get(path)
+    content: Content | UnsetType = UNSET
+    denied = False
+    if path in told.sums and not subject[1:].startswith(":"):
+        data = told.data.get(path)
+        content = Content(told.sums[path], data if data is not None and len(data) <= SHOWN else None)
+    else:
+        denied = path in told.unreadable
+    seen = led or stat
+    bits, uid, gid = seen.number(0), seen.words[2], seen.words[3]
     kinds: dict[int, Kind] = {0o10: "file", 0o4: "directory", 0o12: "link"}
     return FileState(
-        kind=kinds.get(bits >> 12, "other"),
+        kind="denied" if denied else kinds.get(bits >> 12, "other"),
+        target=told.targets.get(path, UNSET),
         mode=f"{bits & 0o7777:04o}",
-        owner=uid if owner == "UNKNOWN" else owner,
+        owner=uid if seen.owner == "UNKNOWN" else seen.owner,
         uid=int(uid),
-        group=gid if group == "UNKNOWN" else group,
+        group=gid if seen.group == "UNKNOWN" else seen.group,
         gid=int(gid),
-        size=int(size),
+        size=seen.number(4),
+        content=content,
+        path=path,
+        real=told.real.get(path, UNSET) if led else UNSET,
     )
-
-
-_ESCAPES = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
-
-
-def _sums(text: str) -> dict[str, str]:
-    """Read sha256sum's lines; it escapes a name with newlines or backslashes, and says so by a backslash before it."""
-    found = {}
-    for line in text.split("\n"):
-        if matched := re.fullmatch(r"(\\?)([0-9a-f]{64}) [ *](.*)", line, re.DOTALL):
-            name = re.sub(r"\\[\\nr]", lambda each: _ESCAPES[each[0]], matched[3]) if matched[1] else matched[3]
-            found[name] = matched[2]
-    return found
 
 
 def wished(

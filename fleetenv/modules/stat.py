@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, get_args
 
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.base import StateModule
+from fleetenv.modules.fileanswer import Told, file_lookup
 from fleetenv.modules.hostpath import check_path
 from fleetenv.remote import Completed, Lookup, Step
 from fleetenv.source import Value
@@ -17,33 +18,6 @@ from fleetenv.state import Diff, State
 Algorithm = Literal["sha1", "sha224", "sha256", "sha384", "sha512", "md5"]
 
 _OF_NOTHING = {name: hashlib.new(name, usedforsecurity=False).hexdigest() for name in get_args(Algorithm)}
-
-_LOOK = r"""for s do
-  shift
-  o=${s%%:*}; p=${s#*:}; sum=
-  case $p in '~'|'~/'*) p=$HOME${p#?};; esac
-  if ! [ -e "$p" ] && ! [ -L "$p" ]; then
-    d=${p%/*}
-    while [ -n "$d" ] && ! [ -e "$d" ]; do d=${d%/*}; done
-    if [ -d "${d:-/}" ] && ! [ -x "${d:-/}" ]; then printf 'denied\0%s\0' "$s"; else printf 'absent\0%s\0' "$s"; fi
-    continue
-  fi
-  case $o in L*) follow=-L;; *) follow=;; esac
-  { [ -z "$follow" ] && [ -L "$p" ]; } || ! [ -f "$p" ] || ! [ -r "$p" ] || case $o in
-    ?) ;;
-    *) # of what is empty the controller knows it; files of /proc only seem to be
-      if [ -s "$p" ] || { first=; IFS= read -r first < "$p" || [ -n "$first" ]; }; then
-        sum=$("${o#?}sum" < "$p"); sum=${sum%% *}
-      else sum=empty; fi;;
-  esac
-  r=; [ -r "$p" ] && r=r; [ -w "$p" ] && r=${r}w; [ -x "$p" ] && r=${r}x
-  printf 'stat\0%s\0%s\0%s\0' "$s" "$r" "$sum"
-  link=; end='\0\0\0'  # all in one write, unless there is a link: each would be a packet
-  if [ -L "$p" ]; then link=1 end='\0'; fi
-  LC_ALL=C stat $follow --printf "%f %h %u %g %s %b %o %d %i %X %Y %Z %U %G$end" -- "$p" || printf "$end"
-  if [ -n "$link" ]; then LC_ALL=C readlink -z -- "$p"; LC_ALL=C readlink -fz -- "$p"; fi
-done
-:"""
 
 
 class FileFacts(State, frozen=True, kw_only=True):
@@ -104,7 +78,7 @@ class Stat(StateModule[FileFacts], frozen=True, kw_only=True, forbid_unknown_fie
     def observe(self) -> Lookup[FileFacts | None]:
         """Ask stat, and read the file for its checksum."""
         algorithm = self.checksum_algorithm if self.get_checksum else ""
-        return Lookup(_LOOK, _parse, f"{'L' if self.follow else '-'}{algorithm}:{self.path}")
+        return file_lookup(f"{'S' if self.follow else 's'}{algorithm}:{self.path}", _parse)
 
     def desired(self, found: FileFacts | None) -> FileFacts | None:
         """Return what is there: it is as it should be."""
@@ -164,32 +138,27 @@ def _ansible(path: str, found: FileFacts) -> dict[str, Value]:
 
 
 def _parse(completed: Completed) -> Mapping[str, FileFacts | None]:
-    fields = iter(completed.stdout.decode("utf-8", "surrogateescape").split("\0"))
-    result: dict[str, FileFacts | None] = {}
-    try:
-        for tag in fields:
-            if tag in ("absent", "denied"):
-                result[next(fields)] = FileFacts(exists=False, denied=tag == "denied")
-            elif tag == "stat":
-                subject, access, checksum, numbers, target, real = (next(fields) for _ in range(6))
-                if checksum == "empty":
-                    checksum = _OF_NOTHING[subject[1:].partition(":")[0]]
-                result[subject] = _facts(access, checksum, numbers, target or None, real or None)
-            elif tag:
-                raise ValueError(f"unexpected: {tag[:80]!r}")
-    except (StopIteration, RuntimeError) as error:
-        raise ValueError("stat's answer ends too early") from error
+    told = Told(completed)
+    result: dict[str, FileFacts | None] = dict.fromkeys(told.absent, FileFacts(exists=False))
+    result.update(dict.fromkeys(told.denied, FileFacts(exists=False, denied=True)))
+    result.update((subject, _facts(told, subject)) for subject in told.may)
     return result
 
 
-def _facts(access: str, checksum: str, numbers: str, target: str | None, real: str | None) -> FileFacts:
-    if not numbers:  # gone between the shell's look and stat's
+def _facts(told: Told, subject: str) -> FileFacts:
+    path = told.present.get(subject, "")
+    follows = subject.startswith("S") and path in told.targets
+    stat = (told.led if follows else told.stats).get(path)
+    if stat is None:  # gone between the shell's look and stat's, or a link to nothing
         return FileFacts(exists=False)
-    mode, *words = numbers.split(" ")
-    links, uid, gid, size, blocks, block_size, device, inode, atime, mtime, ctime = (int(word) for word in words[:11])
+    access, checksum = told.may[subject]
+    if checksum == "empty":
+        checksum = _OF_NOTHING.get(subject[1:].partition(":")[0], "")
+    numbers = [stat.number(index) for index in range(len(stat.words))]
+    mode, links, uid, gid, size, blocks, block_size, device, inode, atime, mtime, ctime = numbers
     return FileFacts(
         exists=True,
-        mode=int(mode, 16),
+        mode=mode,
         links=links,
         uid=uid,
         gid=gid,
@@ -201,10 +170,10 @@ def _facts(access: str, checksum: str, numbers: str, target: str | None, real: s
         atime=atime,
         mtime=mtime,
         ctime=ctime,
-        owner=words[11],
-        group=" ".join(words[12:]),
+        owner=stat.owner,
+        group=stat.group,
         access=access,
         checksum=checksum if re.fullmatch("[0-9a-f]+", checksum) else "",
-        target=target,
-        real=real,
+        target=told.targets.get(path),
+        real=told.real.get(path),
     )

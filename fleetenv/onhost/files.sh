@@ -1,71 +1,91 @@
-# What files on a host are like: NUL-separated records, asked for by fleetenv.modules.filestate.
-fe_of() {  # a subject: options, the sha256 that is wanted, the path
-  w=${1%%:*}; p=${1#*:}; i=
-  case $p in '~'|'~/'*) p=$HOME${p#?};; esac
-  case $w in i*) if [ -d "${p%//*}" ]; then i=1; p=${p%//*}/${p##*//}; else p=${p%//*}; fi;; esac
-}
-fe_missing() {  # denied where the nearest folder that can be seen may not be searched
-  d=${p%/*}
-  while [ -n "$d" ] && ! [ -e "$d" ]; do case $d in */*) d=${d%/*};; *) d=.;; esac; done
-  if [ -d "${d:-/}" ] && ! [ -x "${d:-/}" ]; then printf 'denied\0%s\0' "$1"
-  elif [ -z "$i" ]; then printf 'absent\0%s\0' "$1"
-  else printf 'inside\0%s\0%s\0' "$1" "$p"; fi
-}
-fe_sum() {
-  for s do  # the paths of those that are read take the subjects' places
-    fe_of "$s"; shift
-    [ -n "${w#?}" ] && [ -f "$p" ] || continue
-    if [ -r "$p" ]; then set -- "$@" "$p"; else printf 'unreadable\0%s\0' "$p"; fi
-  done
-  [ $# -eq 0 ] || sums=$(LC_ALL=C exec sha256sum -- "$@")
-}
-fe_tell() {  # said at once: each write would be a packet
-  links=
-  for s do
-    fe_of "$s"; shift; set -- "$@" is "$s" "$p"
-    if [ -L "$p" ]; then links=1; set -- "$@" link "$p"; fi
-  done
-  printf '%s\0' "$@" ${sums:+sums "$sums"} ${links:+targets}
-}
-fe_stat() {
-  for s do fe_of "$s"; shift; set -- "$@" "$p"; done
-  LC_ALL=C stat --printf 'stat\0%n\0%f\0%U\0%u\0%G\0%g\0%s\0' -- "$@"
-}
-fe_targets() {
-  for s do fe_of "$s"; shift; if [ -L "$p" ]; then set -- "$@" "$p"; fi; done
-  LC_ALL=C readlink -z -- "$@"
-}
-fe_follow() {
-  for s do
-    fe_of "$s"; shift
-    case $w in [fi]*) if [ -L "$p" ] && [ -e "$p" ]; then printf 'follow\0%s\0' "$p"; set -- "$@" "$p"; fi;; esac
-  done
-  [ $# -eq 0 ] || {
-    printf 'real\0'; LC_ALL=C readlink -fz -- "$@"
-    LC_ALL=C stat -L --printf 'led\0%n\0%f\0%U\0%u\0%G\0%g\0%s\0' -- "$@"
-  }
-}
-fe_content() {
-  c=0 nl='
-'
-  for s do
-    fe_of "$s"; w=${w#?}
-    if [ -z "$w" ] || [ "$w" = '?' ] || ! [ -f "$p" ] || ! [ -r "$p" ] || [ "$c" -ge @MOST@ ]; then continue; fi
-    case $nl$sums$nl in
-      *"$nl$w  $p$nl"*) ;;
-      *) c=$((c + 1)); printf 'content\0%s\0' "$p"; head -c @LIMIT@ -- "$p" | base64 -w 0; printf '\0';;
+# What files on a host are like: NUL-separated records, asked for by fleetenv.modules.fileanswer.
+# The host's shell keeps these functions and runs them in itself: all their names begin with fe_, and none ends it.
+fe_look() {  # subjects: options, the sum that is wanted, the path; the lists below are references to them, for eval
+  fe_i=0 fe_all='' fe_told='' fe_links='' fe_real='' fe_led='' fe_read='' fe_wanted=''
+  for fe_x do
+    fe_i=$((fe_i+1)) fe_o=${fe_x%%:*} fe_p=${fe_x#*:} fe_in=''
+    case $fe_p in '~'|'~/'*) fe_p=$HOME${fe_p#?};; esac
+    case $fe_o in i*)
+      if [ -d "${fe_p%//*}" ]; then fe_in=1 fe_p=${fe_p%//*}/${fe_p##*//}; else fe_p=${fe_p%//*}; fi;;
+    esac
+    eval "fe_p$fe_i=\$fe_p"
+    fe_v="\"\$fe_p$fe_i\""
+    fe_l=''; [ -L "$fe_p" ] && fe_l=1
+    if [ -z "$fe_l" ] && ! [ -e "$fe_p" ]; then fe_missing; continue; fi
+    fe_all="$fe_all $fe_v"
+    fe_told="$fe_told is \"\${$fe_i}\" $fe_v"
+    [ -z "$fe_l" ] || fe_links="$fe_links $fe_v"
+    case $fe_o in
+      [sS]*) fe_may;;
+      ?) ;;
+      *)
+        if [ -f "$fe_p" ] && [ -r "$fe_p" ]; then
+          fe_read="$fe_read $fe_v"
+          case $fe_o in ?'?') ;; *) fe_wanted="$fe_wanted ${fe_o#?} $fe_v";; esac
+        elif [ -f "$fe_p" ]; then fe_told="$fe_told unreadable $fe_v"; fi;;
+    esac
+    case $fe_l$fe_o in
+      1[fi]*) if [ -e "$fe_p" ]; then fe_real="$fe_real $fe_v" fe_led="$fe_led $fe_v"; fi;;
+      1S*) fe_real="$fe_real $fe_v" fe_led="$fe_led $fe_v";;
+      1s*) fe_real="$fe_real $fe_v";;
     esac
   done
+  fe_sums=''
+  if [ -n "$fe_all" ]; then
+    eval "fe_stat $fe_all"
+    [ -z "$fe_read" ] || fe_sums=$(eval "LC_ALL=C exec sha256sum -- $fe_read")
+  fi
+  eval "printf '%s\\0' $fe_told" '${fe_sums:+sums "$fe_sums"}'  # said at once: each write would be a packet
+  [ -z "$fe_real" ] || eval "fe_follow $fe_real"
+  [ -z "$fe_led" ] || eval "LC_ALL=C stat -L --printf 'led$fe_format' -- $fe_led"
+  [ -z "$fe_sums" ] || [ -z "$fe_wanted" ] || eval "fe_content $fe_wanted"
+  :
 }
-for s do
-  fe_of "$s"; shift
-  if [ -e "$p" ] || [ -L "$p" ]; then set -- "$@" "$s"; else fe_missing "$s"; fi
-done
-sums=
-if [ $# -gt 0 ]; then
-  fe_stat "$@"; fe_sum "$@"; fe_tell "$@"
-  [ -z "$links" ] || fe_targets "$@"
-  fe_follow "$@"
-  [ -z "$sums" ] || fe_content "$@"
-fi
-:
+fe_format='\0%n\0%f %h %u %g %s %b %o %d %i %X %Y %Z\0%U\0%G\0'
+fe_missing() {  # denied where the nearest folder that can be seen may not be searched
+  fe_f=${fe_p%/*}
+  while [ -n "$fe_f" ] && ! [ -e "$fe_f" ]; do case $fe_f in */*) fe_f=${fe_f%/*};; *) fe_f=.;; esac; done
+  if [ -d "${fe_f:-/}" ] && ! [ -x "${fe_f:-/}" ]; then fe_told="$fe_told denied \"\${$fe_i}\""
+  elif [ -z "$fe_in" ]; then fe_told="$fe_told absent \"\${$fe_i}\""
+  else fe_told="$fe_told inside \"\${$fe_i}\" $fe_v"; fi
+}
+fe_may() {  # what may be done with it, and its sum
+  fe_r='' fe_c=''
+  [ -r "$fe_p" ] && fe_r=r; [ -w "$fe_p" ] && fe_r=${fe_r}w; [ -x "$fe_p" ] && fe_r=${fe_r}x
+  case $fe_o:$fe_l in
+    ?:*|s*:1) ;;
+    *)  # of what is empty the controller knows it; files of /proc only seem to be
+      if ! [ -f "$fe_p" ] || ! [ -r "$fe_p" ]; then :
+      elif [ -s "$fe_p" ] || { IFS= read -r fe_c <"$fe_p" || [ -n "$fe_c" ]; }; then
+        fe_c=$(exec "${fe_o#?}sum" <"$fe_p"); fe_c=${fe_c%% *}
+      else fe_c=empty; fi;;
+  esac
+  eval "fe_c$fe_i=\$fe_c"
+  fe_told="$fe_told may \"\${$fe_i}\" \"$fe_r\" \"\$fe_c$fe_i\""
+}
+fe_stat() {  # links' targets along with all else where stat can tell them unquoted: GNU's, since 8.25
+  if [ -z "$fe_links" ]; then LC_ALL=C stat --printf "stat$fe_format" -- "$@"; return; fi
+  [ -n "$fe_literal" ] || eval "fe_try $fe_links"
+  if [ "$fe_literal" = yes ]; then
+    LC_ALL=C QUOTING_STYLE=literal stat --printf "stat${fe_format}to\\0%n\\0%N\\0" -- "$@"
+  else
+    LC_ALL=C stat --printf "stat$fe_format" -- "$@"
+    eval "printf 'link\\0%s\\0' $fe_links; printf 'targets\\0'; LC_ALL=C readlink -z -- $fe_links"
+  fi
+}
+fe_try() {  # once in a shell
+  case $(LC_ALL=C QUOTING_STYLE=literal exec stat -c %N -- "$1") in "$1 -> "?*) fe_literal=yes;; *) fe_literal=no;; esac
+}
+fe_literal=''
+fe_follow() { printf 'follow\0%s\0' "$@"; printf 'real\0'; LC_ALL=C readlink -mz -- "$@"; }
+fe_content() {  # pairs: the sum that is wanted, the path
+  fe_i=0 fe_x='
+'
+  while [ $# -gt 0 ] && [ "$fe_i" -lt @MOST@ ]; do
+    case $fe_x$fe_sums$fe_x in
+      *"$fe_x$1  $2$fe_x"*) ;;
+      *) fe_i=$((fe_i+1)); printf 'content\0%s\0' "$2"; head -c @LIMIT@ -- "$2" | base64 -w 0; printf '\0';;
+    esac
+    shift 2
+  done
+}

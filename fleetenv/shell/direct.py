@@ -198,7 +198,7 @@ def _is_text(step: Step) -> TypeGuard[Run]:
 
 
 def _job(step: Run, timeout: float | None) -> Job:
-    item = Item(step.script, step.stdin, step.environment, step.may_fail)
+    item = Item(step.script, step.stdin, step.environment, step.may_fail, step.kit)
     return Job(item, timeout if step.timeout is None else step.timeout)
 
 

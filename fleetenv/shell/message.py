@@ -4,8 +4,11 @@ The remote shell is POSIX `sh` in a loop. It is started by [`BOOTSTRAP`][], whic
 holds; everything else comes on its standard input, message by message:
 
     HEADER: two decimal numbers and a newline: bytes of script, bytes of data behind it
-    SCRIPT: one line for each item, each evaluating the item's own text in a subshell of its own
+    SCRIPT: one command for each item, which evaluates the item's own text in a subshell of its own
     DATA:   what items read as their standard input, one after the other
+
+A script that is one short line stands in the header, behind the numbers: the shell then reads it without any process,
+which `head` would be.
 
 The script of the first message begins with a greeting, which holds the connection's nonce, and ends with the loop that
 reads the further messages. After the greeting and after each item a mark goes to standard output and to standard error,
@@ -15,7 +18,7 @@ so that what lies between two marks is the item's own: the nonce, the exit statu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,10 +43,11 @@ set --
 """
 _LEFT = "if [ $fe_d -gt 0 ];then head -c $fe_d >/dev/null;fi\n"  # data of items that were not come to
 _LOOP = f"""\
-{_LEFT}while read -r fe_n fe_d;do
-eval "$(head -c $fe_n)"
+{_LEFT}while read -r fe_n fe_d fe_t;do
+eval "${{fe_t:-$(head -c $fe_n)}}"
 {_LEFT}done
 """
+_LONGEST_LINE = 2048  # bytes; the shell reads each by a system call, and for some 3,000 of them `head` could be started
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -68,37 +72,44 @@ class Item(Struct, frozen=True):
     stdin: Data = b""
     environment: Mapping[str, str] = field(default_factory=dict)
     may_fail: bool = False
+    kit: str = ""  # defines the functions that `script` calls, see `Run`
 
     def __repr__(self) -> str:
         return f"Item({self.script!r})"  # the rest may be secret
 
 
-def message(items: Sequence[Item], nonce: str | None = None) -> list[Data]:
+def message(items: Sequence[Item], nonce: str | None = None, known: Container[str] = ()) -> list[Data]:
     """Return one message: header and script as the first part, then the items' data.
 
     Args:
         items: what to do.
         nonce: For the first message to a shell: `NONCE_LENGTH` characters that mark its answers.
+        known: Kits that the shell has.
 
     Raises:
         ValueError: a script or a variable cannot be said in sh: a NUL character, or a name that is none.
     """
-    lines = "".join(f"{_line(item)}||break\n" for item in items)
+    commands = "".join(f"{_command(item)}||break;" for item in items)
+    kits = "".join(dict.fromkeys(item.kit for item in items if item.kit not in known))
     # `while` is what `break` leaves, so that nothing follows an item that failed
-    script = f"while :;do\n{lines}break;done\n"
+    script = f"{kits}while :;do {commands}break;done\n"
     if nonce:
         greeting = _GREETING.format(first=nonce[: NONCE_LENGTH // 2], second=nonce[NONCE_LENGTH // 2 :])
         script = f"{greeting}{{\n{script}{_LOOP}}}\n"  # in braces, so that of a message that is cut off nothing is done
     encoded = script.encode("utf-8", "surrogateescape")
     total = sum(len(item.stdin) for item in items)
-    return [b"%d %d\n%b" % (len(encoded), total, encoded), *(item.stdin for item in items if len(item.stdin))]
+    head = b"%d %d\n%b" % (len(encoded), total, encoded)
+    if not nonce and len(script) <= _LONGEST_LINE and script.isascii() and script[:-1].isprintable():
+        head = b"0 %d %b" % (total, encoded)
+    return [head, *(item.stdin for item in items if len(item.stdin))]
 
 
-def _line(item: Item) -> str:
-    text = "".join(f"export {_assignment(name, value)}\n" for name, value in item.environment.items()) + item.script
-    if "\0" in text:
+def _command(item: Item) -> str:
+    text = "".join(f"export {_assignment(name, value)};" for name, value in item.environment.items()) + item.script
+    if "\0" in text + item.kit:
         raise ValueError("a script for a host cannot hold a NUL character")
-    evaluated = f"(eval {sh(text)})"
+    # a kit's functions need no subshell; variables that are exported do
+    evaluated = f"{{ {text};}}" if item.kit and not item.environment else f"(eval {sh(text)})"
     goes_on = "||:" if item.may_fail else ""
     size = len(item.stdin)
     if not size:
@@ -117,21 +128,22 @@ def _assignment(name: str, value: str) -> str:
 def end_session(session: int, grace: int = 3) -> str:
     """Return sh text that ends every process of a session: asked to end first, killed after `grace` seconds.
 
-    Without a fork, but for `sleep`: it reads `/proc/*/stat`, whose sixth field is the session (proc(5)).
+    Without a fork, but for `sleep`: it reads `/proc/*/stat`, whose sixth field is the session (proc(5)). All of them
+    twice only, as a host may have thousands; those that were asked to end are looked at in between.
     """
     return f"""\
 signal() {{
 found=
-for f in /proc/[0-9]*/stat; do
+for f do
 {{ read -r l <"$f"; }} 2>/dev/null || continue
 p=${{f#/proc/}}; set -- ${{l##*) }}
-if [ "$4" = {session} ] && [ "$1" != Z ]; then found=1; kill -$s "${{p%/stat}}" 2>/dev/null; fi
+if [ "$4" = {session} ] && [ "$1" != Z ]; then found="$found $f"; kill -$s "${{p%/stat}}" 2>/dev/null; fi
 done
 }}
-s=TERM; signal
+s=TERM; signal /proc/[0-9]*/stat
 now() {{ read -r t _ </proc/uptime; t=${{t%.*}}; }}
 now; end=$((t+{grace})); s=0
-while [ "$found" ] && [ $t -lt $end ]; do sleep 0.1; signal; now; done
-if [ "$found" ]; then s=KILL; signal; fi
+while [ "$found" ] && [ $t -lt $end ]; do sleep 0.1; signal $found; now; done
+s=KILL; signal /proc/[0-9]*/stat
 :
 """

@@ -39,6 +39,7 @@ class RemoteShell:
         self._answer = Answer(self._nonce)
         self._ready: deque[Completed] = deque()
         self._greeted = False  # whether the first message was sent
+        self._kits: set[str] = set()  # what was sent of them
         self.busy = False  # true from the start of a message until its answer is whole
         self.ended = False
         self.sent = 0  # bytes written
@@ -141,9 +142,11 @@ class RemoteShell:
 
     def _message(self, jobs: Sequence[Job]) -> list[Data]:
         try:
-            return message([job.item for job in jobs], None if self._greeted else self._nonce)
+            parts = message([job.item for job in jobs], None if self._greeted else self._nonce, self._kits)
         except ValueError as error:
             raise TaskFailed(str(error)) from error
+        self._kits.update(job.item.kit for job in jobs)
+        return parts
 
     async def _exchange(
         self, parts: Sequence[Data], jobs: Sequence[Job], written: Callable[[int], None] | None

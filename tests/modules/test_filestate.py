@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from fleetenv.modules.filesteps import link, mend, remove
 from fleetenv.modules.hostpath import quoted
 from fleetenv.modules.modes import check_mode, octal, symbolic
 from fleetenv.remote import Completed, Lookup, Run, sh
-from fleetenv.state import Content, compare
+from fleetenv.state import UNSET, Content, compare
 
 from .conftest import SHELLS, Driver
 
@@ -73,6 +74,32 @@ def test_a_followed_link_tells_about_what_it_leads_to(driver: Driver, tmp_path: 
     assert broken.kind == "link"
     assert plain
     assert plain.path == f"{tmp_path}/file"
+
+
+OTHER_STATS = {
+    "GNU's": "",
+    "GNU's before 8.25": "unset QUOTING_STYLE",
+    "uutils'": 'case $2 in %N) printf \'"%s" -> "x"\' "$4"; exit;; esac',
+}
+"""What stands in front of this machine's own, so that it quotes as others do: simulated."""
+
+
+@pytest.mark.parametrize("quirk", OTHER_STATS.values(), ids=OTHER_STATS)
+def test_links_of_any_name_lead_where_they_lead_whichever_stat_is_there(
+    driver: Driver, tmp_path: Path, quirk: str
+) -> None:
+    program = tmp_path / "bin" / "stat"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n{quirk}\nexec {shutil.which("stat")} "$@"\n')
+    program.chmod(0o755)
+    driver.environment["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    targets = {"a -> b": "c -> d", "new\nline": "x\n\n", "'q\"": "$(id) '", "ü\t": "\\n", "-n": "-n", "l": "%s\x01\x7f"}
+    for name, target in targets.items():
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "file -> x").touch()
+    lookups = [look_up(f"{tmp_path}/{name}") for name in (*targets, "file -> x")]
+    told = [each and each.target for each in ask(driver, *lookups)]
+    assert told == [*targets.values(), UNSET]
 
 
 def test_content_comes_only_where_it_differs_and_only_when_it_can_be_shown(driver: Driver, tmp_path: Path) -> None:
@@ -149,7 +176,8 @@ def test_home_is_that_of_the_remote_user(driver: Driver, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "stdout", [b"nonsense", b"is\0x", b"is\0-:/x\0/x\0stat\0/x\0zz\0a\0b\0c\0d\0e\0", b"content\0/x\0!\0"]
+    "stdout",
+    [b"nonsense", b"is\0x", b"is\0-:/x\0/x\0stat\0/x\0zz 1 2 3 4 5 6 7 8 9 10 11\0a\0b\0", b"content\0/x\0!\0"],
 )
 def test_a_broken_answer_is_refused(stdout: bytes) -> None:
     with pytest.raises(ValueError, match=r"broken answer|unexpected|stat told nothing|base 16"):

@@ -7,6 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fleetenv.modules.filestate import content_of, look_up
+from fleetenv.modules.stat import Stat
+from fleetenv.remote import sh
+
 from .conftest import Driver
 
 
@@ -53,3 +57,38 @@ def test_a_link_itself_or_what_it_leads_to(driver: Driver, tmp_path: Path) -> No
     assert stat(driver, f"path: {tmp_path}/l\nfollow: true")["isdir"]
     os.mkfifo(tmp_path / "pipe")
     assert stat(driver, f"path: {tmp_path}/pipe")["isfifo"]
+
+
+def test_a_link_to_nothing(driver: Driver, tmp_path: Path) -> None:
+    (tmp_path / "l").symlink_to("gone/away/x")
+    (tmp_path / "loop").symlink_to("loop")
+    itself = stat(driver, f"path: {tmp_path}/l")
+    assert (itself["lnk_target"], itself["lnk_source"]) == ("gone/away/x", f"{tmp_path}/gone/away/x")
+    assert stat(driver, f"path: {tmp_path}/l\nfollow: true") == {"exists": False}
+    assert stat(driver, f"path: {tmp_path}/loop")["islnk"]
+
+
+def test_stat_is_asked_in_one_question_with_files_of_other_tasks(driver: Driver, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("text")
+    (tmp_path / "l").symlink_to("x")
+    of_stat = [Stat(path=f"{tmp_path}/{name}", follow=True).observe() for name in ("x", "l", "absent")]
+    of_files = [look_up(f"{tmp_path}/{name}", content=content_of(b"text")) for name in ("x", "l", "absent")]
+    assert {each.kit for each in of_stat} == {each.kit for each in of_files} != {""}
+    subjects = [each.subject for each in (*of_stat, *of_files)]
+    answer = driver.run(f"{of_stat[0].kit}{sh(of_stat[0].function, *subjects)}")
+    x, led, absent = (of_stat[0].parse(answer)[each.subject] for each in of_stat)
+    assert x
+    assert led
+    assert absent
+    assert (x.size, led.size, led.target, absent.exists) == (4, 4, "x", False)
+    assert x.checksum == led.checksum == hashlib.sha1(b"text").hexdigest()
+    file, link, nothing = (of_files[0].parse(answer)[each.subject] for each in of_files)
+    assert file
+    assert link
+    assert (file.kind, file.content, link.kind, link.target, nothing) == (
+        "file",
+        content_of(b"text"),
+        "link",
+        "x",
+        None,
+    )

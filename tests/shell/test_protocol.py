@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -164,3 +165,55 @@ def test_a_message_that_is_cut_does_nothing(tmp_path: Path) -> None:
 def test_what_sh_cannot_say_is_refused(item: Item) -> None:
     with pytest.raises(ValueError, match=r"NUL|name of an environment variable"):
         message([item])
+
+
+def short(items: list[Item], known: set[str] | None = None) -> bytes:
+    (said,) = message(items, known=known or set())
+    assert isinstance(said, bytes)
+    assert said.startswith(b"0 0 ")  # no `head` is started for it
+    assert said.count(b"\n") == 1
+    return said
+
+
+def long(items: list[Item], known: set[str] | None = None) -> bytes:
+    (said,) = message(items, known=known or set())
+    assert isinstance(said, bytes)
+    assert not said.startswith(b"0 ")
+    return said
+
+
+@pytest.mark.parametrize("shell", [each for each in ("dash", "bash") if shutil.which(each)])
+def test_short_and_long_messages_and_kits_follow_each_other(shell: str) -> None:
+    """A kit is defined once, and runs in the shell itself; what an account exports holds for one item only."""
+    kit = 'fe_count() { fe_k=$((fe_k+1)); printf "%s %s|" "$fe_k" "$V$*"; [ "$1" != fail ]; }\n'
+    greeting, *_ = message([Item("fe_count first", kit=kit, may_fail=True)], NONCE)
+    assert isinstance(greeting, bytes)
+    said = greeting + b"".join(
+        [
+            short([Item("fe_count 'a  \\ $V'", kit=kit, may_fail=True), Item(" printf '%s' '  \\t\\\\  ' ")], {kit}),
+            short([Item("fe_count", kit=kit, environment={"V": "of one "}), Item("fe_count", kit=kit)], {kit}),
+            long([Item("fe_count 'a\nb'", kit=kit)], {kit}),
+            long([Item("printf ü")]),
+            long([Item(f"printf '{'x' * 3000}'")]),
+            short([Item("fe_count fail", kit=kit), Item("echo never")], {kit}),
+            short([Item("fe_count last </dev/stdin", kit=kit)], {kit}),
+        ]
+    )
+    ran = subprocess.run([shell, "-c", BOOTSTRAP], input=said, capture_output=True, check=False)
+    answer = Answer(NONCE)
+    done = answer.feed(ran.stdout, error=False) + answer.feed(ran.stderr, error=True)
+    told = [each.stdout.decode() for each in done]
+    assert told == [
+        *("1 first|", "2 a  \\ $V|", r"  \t\\  ", "3 of one |", "3 |"),
+        *("4 a\nb|", "ü", "x" * 3000, "5 fail|", "6 last|"),
+    ]
+    assert [each.status for each in done] == [*[0] * 8, 1, 0]
+
+
+def test_a_short_message_that_is_cut_does_nothing(tmp_path: Path) -> None:
+    (greeting,) = message([], NONCE)
+    assert isinstance(greeting, bytes)
+    said = short([Item(f"touch {tmp_path}/{n}") for n in range(3)])
+    for length in (*range(len(said) - 30, len(said)), said.index(b"break")):
+        subprocess.run(["sh", "-c", BOOTSTRAP], input=greeting + said[:length], capture_output=True, check=False)
+    assert not list(tmp_path.iterdir())
