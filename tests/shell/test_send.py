@@ -202,3 +202,19 @@ def test_what_a_killed_run_has_just_put_in_place_is_taken_from_there(tmp_path: P
     assert target.read_bytes() == there
     assert done.returncode == (0 if there == b"all of it" else 75)
     assert (target.stat().st_mode & 0o777 == 0o640) == (done.returncode == 0)
+
+
+@pytest.mark.parametrize("openssl", ["exec /usr/bin/openssl", "cat >/dev/null; echo unknown option >&2; exit 1; :"])
+@pytest.mark.parametrize(("arrives", "status"), [(b"all of it", 0), (b"all of if", 1)])
+def test_what_arrived_is_hashed_with_openssl_and_without(
+    tmp_path: Path, openssl: str, arrives: bytes, status: int
+) -> None:
+    program, target, digest = tmp_path / "openssl", tmp_path / "file", hashlib.sha256(b"all of it").hexdigest()
+    program.write_text(f'#!/bin/sh\n{openssl} "$@"\n')
+    program.chmod(0o755)
+    item = send.stream(Send(tmp_path, str(target)), digest, "gpu01", FilePart(tmp_path, 0, len(arrives)))
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", item.script], input=arrives, env=path, capture_output=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert target.exists() is (status == 0)
+    assert (b"not what was sent" in done.stderr) is (status == 1)
