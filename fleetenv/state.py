@@ -90,8 +90,7 @@ def compare(wanted: S | None, found: S | None) -> Diff[S]:
 
 
 def _fields(state: State) -> dict[str, Any]:
-    values = {name: getattr(state, name) for name in state.__struct_fields__}
-    return {name: value for name, value in values.items() if value is not UNSET}
+    return {name: value for name, value in msgspec.structs.asdict(state).items() if value is not UNSET}
 
 
 def _differences(prefix: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[Difference]:

@@ -17,6 +17,8 @@ from fleetenv.playbook import Recorded, Scope, Templates, agree
 
 T = TypeVar("T")
 
+_NAME = "inventory_hostname"  # what has read a host's own name is for no other host
+
 _SHARED = 8
 """How many outcomes of one thing are looked through for a host that comes to it for the first time."""
 
@@ -80,7 +82,9 @@ class Prepared:
             outcome = error
         known = _Known(memory.changes, recorded.reads, outcome)
         self._own.pop(thing, None)
-        if not recorded.whole and templates.fleeting == fleeting:
-            self._own[thing] = known
+        if recorded.whole or templates.fleeting != fleeting:
+            return known
+        self._own[thing] = known
+        if _NAME not in recorded.reads:
             self._shared.known.setdefault(thing, deque(maxlen=_SHARED)).append(known)
         return known

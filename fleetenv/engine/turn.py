@@ -30,7 +30,7 @@ HIDDEN = "(hidden by no_log)"
 class Ended(Struct, frozen=True):
     """How a task ended, all its items together."""
 
-    registered: dict[str, Value]
+    registered: dict[str, Value]  # empty where nobody asks: nothing failed, and the task has no `register`
     changed: bool
     failed: bool  # and nothing ignores it
     acted: bool = False  # there were steps: something may have changed, whatever `changed_when` says
@@ -108,11 +108,12 @@ class Turns:
             self._planner.variables.register(task.register, ended.registered)
 
     def _end(self, task: Task, items: Sequence[Item], results: Sequence[Result]) -> Ended:
-        registered = _registered(task, items, results)
+        failed = any(each.failed for each in results)
+        registered = _registered(task, items, results) if task.register or failed else {}
         if task.register:
             self._planner.variables.register(task.register, registered)
         changed = any(each.status is Status.CHANGED for each in results)
-        failed = any(each.failed for each in results) and not self._ignores(task) and not self._only_looks(items)
+        failed = failed and not self._ignores(task) and not self._only_looks(items)
         return Ended(registered, changed, failed, self._acted, tuple(each.facts for each in results))
 
     def _only_looks(self, items: Sequence[Item]) -> bool:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Generator
 from datetime import datetime
+from functools import lru_cache
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -149,7 +150,7 @@ class Command(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return self.argv
         assert isinstance(self.cmd, str)
         try:
-            return tuple(shlex.split(self.cmd))
+            return _split(self.cmd)
         except ValueError as error:
             raise ValueError(f"'cmd' cannot be split into words: {error}") from error
 
@@ -190,6 +191,11 @@ class Shell(_Command, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def shown(self) -> Value:
         """Return the line."""
         return str(self.cmd)
+
+
+@lru_cache(maxsize=1024)
+def _split(line: str) -> tuple[str, ...]:
+    return tuple(shlex.split(line))
 
 
 def _expanding(word: str) -> str:

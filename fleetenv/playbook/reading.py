@@ -30,6 +30,16 @@ class Omit:
 OMIT = Omit()
 
 
+class Absent:
+    """There is no such variable."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = Absent()
+
+
 class Missing:
     """Something undefined: looked at, it can be told from a value; used, it raises."""
 
@@ -41,7 +51,11 @@ class Missing:
 
 
 class RawVariables(Mapping[str, Value]):
-    """Variables that render themselves when read; `raw` gives them as they are stored."""
+    """Variables that render themselves when read; `look` and `raw` give them as they are stored."""
+
+    def look(self, name: str) -> Raw:
+        """Return a variable unrendered; `ABSENT` when there is none."""
+        raise NotImplementedError
 
     def raw(self, name: str) -> Raw:
         """Return a variable unrendered.
@@ -49,7 +63,10 @@ class RawVariables(Mapping[str, Value]):
         Raises:
             KeyError: there is no such variable.
         """
-        raise NotImplementedError
+        value = self.look(name)
+        if value is ABSENT:
+            raise KeyError(name)
+        return value
 
 
 class Extended(RawVariables):
@@ -59,11 +76,11 @@ class Extended(RawVariables):
         self._scope = scope
         self._extra = extra
 
-    def raw(self, name: str) -> object:
-        """Return a variable unrendered."""
+    def look(self, name: str) -> Raw:
+        """Return a variable unrendered; `ABSENT` when there is none."""
         if name in self._extra:
             return self._extra[name]
-        return self._scope.raw(name) if isinstance(self._scope, RawVariables) else self._scope[name]
+        return self._scope.look(name) if isinstance(self._scope, RawVariables) else self._scope.get(name, ABSENT)
 
     def __getitem__(self, name: str) -> Value:
         return self._extra[name] if name in self._extra else self._scope[name]

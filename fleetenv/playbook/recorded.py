@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fleetenv.playbook.reading import RawVariables
+from fleetenv.playbook.reading import ABSENT, RawVariables
 from fleetenv.playbook.templates import Templates
 from fleetenv.playbook.variables import Scope
 from fleetenv.source import SourceText, Value
 
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "absent"
-
-
-_ABSENT = _Absent()
 _COMPARED = frozenset({str, SourceText, int, float, bool})  # all other values agree when they are the very same object
 
 
@@ -35,20 +28,16 @@ class Recorded(RawVariables):
         self.whole = False
         self._scope = scope
 
-    def raw(self, name: str) -> object:
-        """Return a variable unrendered."""
-        value = _look(self._scope, name)
-        self.reads[name] = value
-        if value is _ABSENT:
-            raise KeyError(name)
+    def look(self, name: str) -> object:
+        """Return a variable unrendered; `ABSENT` when there is none."""
+        self.reads[name] = value = self._scope.look(name)
         return value
 
     def __getitem__(self, name: str) -> Value:
         return self.templates.variable(name, self)
 
     def __contains__(self, name: object) -> bool:
-        self.reads[str(name)] = value = _look(self._scope, str(name))
-        return value is not _ABSENT
+        return self.look(str(name)) is not ABSENT
 
     def __iter__(self) -> Iterator[str]:
         self.whole = True
@@ -62,14 +51,7 @@ class Recorded(RawVariables):
 def agree(reads: Mapping[str, object], scope: RawVariables) -> bool:
     """Whether other variables have the same values under all names that were read."""
     for name, value in reads.items():
-        other = _look(scope, name)
+        other = scope.look(name)
         if other is not value and not (type(other) is type(value) and type(value) in _COMPARED and other == value):
             return False
     return True
-
-
-def _look(scope: RawVariables, name: str) -> object:
-    try:
-        return scope.raw(name)
-    except KeyError:
-        return _ABSENT

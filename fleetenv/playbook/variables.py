@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from msgspec import Struct
 
 from fleetenv.playbook.model import Play, Role, Task
-from fleetenv.playbook.reading import HostScopes, RawVariables
+from fleetenv.playbook.reading import ABSENT, HostScopes, RawVariables
 from fleetenv.playbook.templates import Templates
 from fleetenv.playbook.undefined import UndefinedVariable
 from fleetenv.playbook.vars_files import VarsFiles
@@ -47,12 +47,12 @@ class Scope(RawVariables):
         self.layers = layers
         self.templates = templates
 
-    def raw(self, name: str) -> object:
-        """Return a variable unrendered."""
+    def look(self, name: str) -> object:
+        """Return a variable unrendered; `ABSENT` when there is none."""
         for layer in self.layers:
             if name in layer:
                 return layer[name]
-        raise KeyError(name)
+        return ABSENT
 
     def __getitem__(self, name: str) -> Value:
         return self.templates.variable(name, self)
