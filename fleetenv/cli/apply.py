@@ -108,12 +108,15 @@ def _nothing() -> None:
 
 def _reports(options: argparse.Namespace) -> list[Sink]:
     """Return what tells of the run: the console, beside it JSON; on standard output only one of them."""
-    from fleetenv.report.json import JsonReport
     from fleetenv.report.terminal import open_console
 
     stream = sys.stderr if options.json == "-" else sys.stdout
     console = open_console(stream, verbosity=options.verbose, diff=options.diff)
-    return [console, JsonReport(options.json)] if options.json else [console]
+    if not options.json:
+        return [console]
+    from fleetenv.report.json import JsonReport
+
+    return [console, JsonReport(options.json)]
 
 
 def _listing(fleet: Fleet, *, hosts: bool, tasks: bool) -> Iterator[str]:

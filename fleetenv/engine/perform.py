@@ -59,7 +59,7 @@ class Errand(Struct, frozen=True):
     progress: OnProgress
     timeout: float | None  # seconds for each message
     act: Callable[[Step], Awaitable[Completed]]  # carries out one step of an action
-    following: Sequence[Module] = ()  # what comes after it in the same loop, under the same account
+    following: Callable[[], Sequence[Module]]  # what comes after it in the same loop, under the same account
 
 
 async def perform(item: Item, errand: Errand) -> Result:
@@ -97,7 +97,7 @@ async def _converge(module: StateModule[Any], item: Item, errand: Errand) -> Res
     if not diff:
         return Result(Status.OK, values=module.returns(found), facts=module.facts(found), diff=diff, found=found)
     try:
-        steps = list(module.followed_by(errand.following).converge(diff))
+        steps = list(module.followed_by(errand.following()).converge(diff))
     except TaskFailed as error:
         return Result(Status.FAILED, str(error), facts=module.facts(found), diff=diff, found=found)
     if item.meaning.check_mode:

@@ -18,7 +18,7 @@ from fleetenv.engine.plan import Item, Planner
 from fleetenv.engine.substance import substance, would_act
 from fleetenv.errors import InputError
 from fleetenv.events import Event, Progress, Status, TaskFinished, TaskRef, TaskStarted
-from fleetenv.modules.base import StateModule
+from fleetenv.modules.base import Module, StateModule
 from fleetenv.playbook.model import Task
 from fleetenv.remote import Completed, Step
 from fleetenv.source import Value
@@ -207,14 +207,16 @@ class Turns:
         async def act(step: Step) -> Completed:
             return await self.ahead.act(step, item, siblings, dialogue, progress, timeout)
 
+        def following() -> list[Module]:
+            if timeout is not None:
+                return []  # each has its own time
+            here = [each for each in siblings if (each.account, each.delegate_to) == (item.account, item.delegate_to)]
+            return [each.module for each in here if each.module and not each.meaning.check_mode]
+
         dialogue = self._dialogue(item.delegate_to)
         timeout = self._options.task_timeout
         if item.task.timeout is not None:
             timeout = self._number(item.task.timeout, item) or None
-        here = [each for each in siblings if (each.account, each.delegate_to) == (item.account, item.delegate_to)]
-        following = [each.module for each in here if each.module and not each.meaning.check_mode]
-        if timeout is not None:
-            following = []  # each has its own time
         return Errand(dialogue, early, started, progress, timeout, act, following)
 
     def _learn(self, task: Task, facts: Mapping[str, Value]) -> None:
@@ -240,22 +242,23 @@ class Turns:
         places: tuple[Place, ...] = ()
         if item is not None and item.module is not None and not item.delegate_to:
             places = item.module.places()
+        label = item.label if item else None
+        hidden = item is not None and item.meaning.no_log
         event = TaskFinished(
             self._planner.host,
             self.current,
             status,
-            item=item.label if item else None,
+            msg=result.msg if not hidden else HIDDEN if result.failed else "",
+            diff=None if hidden else result.diff,
+            found=None if hidden else result.found,
+            item=HIDDEN if hidden and label is not None else label,
+            result={} if hidden else result.registered(),
             seconds=seconds,
             places=places,
             acts=item is not None and would_act(item, result),
             seal=self._options.seal(substance(item, result)) if self._options.seal else "",
         )
-        if item is not None and item.meaning.no_log:
-            label = None if item.label is None else HIDDEN
-            self._emit(replace(event, msg=HIDDEN if result.failed else "", item=label))
-            return
-        told = result.registered()
-        self._emit(replace(event, msg=result.msg, diff=result.diff, found=result.found, result=told))
+        self._emit(event)
 
     def _ignores(self, task: Task) -> bool:
         scope = self._planner.variables.scope(self._planner.play, task)

@@ -176,16 +176,13 @@ class Templates:
     ) -> tuple[TemplateSource, PlaybookTemplate | None, Mapping[str, Value]]:
         """Read and compile a template file, which may include others from where the task looks for files."""
         try:
-            search = plain(reading.variable("ansible_search_path"))
+            search = tuple(cast(list[str], plain(reading.variable("ansible_search_path"))))
         except KeyError:
-            search = []
-        folders = (
-            str(path.parent),
-            *(f"{each}{part}" for each in cast(list[str], search) for part in ("/templates", "")),
-        )
-        key = (path, stamp(path), folders)
+            search = ()
+        key = (path, stamp(path), search)
         if key not in self._files:
             source = read_template(path)
+            folders = (str(path.parent), *(f"{each}{part}" for each in search for part in ("/templates", "")))
             needs_jinja = bool(source.settings) or is_template(source.body)
             template = self._compile_file(path, source, folders) if needs_jinja else None
             self._files[key] = (source, template, about(path))

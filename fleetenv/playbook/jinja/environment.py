@@ -20,6 +20,8 @@ from fleetenv.playbook.jinja import filters, lookups, tests
 from fleetenv.playbook.jinja.undefined import Undefined
 from fleetenv.playbook.reading import Missing, Reading, plain
 
+_WRITTEN = frozenset({str, int, float, bool})  # in a text they are what they are when printed
+
 
 class Names(ChainMap[str, Any]):
     """What names mean in a template: its own assignments, then the variables, then Jinja's globals."""
@@ -209,7 +211,10 @@ def _literal(tokens: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str,
 def _concat(parts: Iterable[Any]) -> object:
     """One value stays what it is; several become text, in which None is nothing."""
     parts = list(parts)
-    if TemplateModule in set(map(type, parts)):
+    kinds = set(map(type, parts))
+    if len(parts) > 1 and kinds <= _WRITTEN:
+        return "".join(map(str, parts))
+    if TemplateModule in kinds:
         parts = [*_flat(parts)]
     values = [each for each in parts if each is not None]
     if not values:
