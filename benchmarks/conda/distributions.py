@@ -28,7 +28,7 @@ def _package(distribution: Distribution, subdir: str) -> Package:
     libraries = any(elf.is_elf(file.data) for file in files.values())
     here: dict[str, File | Link] = {f"site-packages/{path}": file for path, file in files.items()}
     if libraries:
-        files |= {path: File(data) for path, data in _compiled(files)}
+        files |= {path: File(data) for path, data in compiled(files)}
         here = {f"lib/{_PYTHON}/site-packages/{path}": file for path, file in files.items()}
     return Package(
         name=_name(distribution.name),
@@ -54,7 +54,7 @@ def _files(distribution: Distribution) -> list[tuple[str, bytes]]:
     return result
 
 
-def _compiled(files: dict[str, File]) -> list[tuple[str, bytes]]:
+def compiled(files: dict[str, File]) -> list[tuple[str, bytes]]:
     """Byte-compile modules as they will be installed; those that do not compile are left."""
     result = []
     with tempfile.TemporaryDirectory() as folder:

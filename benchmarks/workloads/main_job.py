@@ -7,14 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import ClassVar
 
 import yaml
 
 from benchmarks.conda import packages
+from benchmarks.serving import serve
 from benchmarks.site import Site
 from benchmarks.tools import ROOT, Tool
 from benchmarks.workload import Workload, copy_work
@@ -153,20 +152,3 @@ def _on_controller(site: Site, *words: str) -> None:
     """Run Python with fleetenv as its runs on this site will."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(site.folder / "home"), "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, *words], cwd=site.folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-
-
-def serve(folder: Path, address: str) -> str:
-    """Serve a folder until this process ends, and return its URL."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def __init__(self, *words: object) -> None:
-            super().__init__(*words, directory=str(folder))  # type: ignore[arg-type]
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer((address, 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://{address}:{server.server_address[1]}"
