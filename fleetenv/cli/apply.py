@@ -65,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
             return 0
         options, defaults, verify = plan.options, plan.defaults, plan.verify
     elif not options.inventory:
-        raise InputError("the following arguments are required: -i/--inventory")
+        hint = "'fleetenv apply --help' shows what it takes"
+        raise InputError("the following arguments are required: -i/--inventory", hint=hint)
     recap = Recap()
     record = recorder(options, Kind.CHECK if options.check else Kind.APPLY)
     sink = Relay([recap, *_reports(options), *([record] if record else [])])

@@ -28,6 +28,7 @@ CODE = "changed"
 NOT_COMPARED = "not-compared"
 """The code of a finding that says there was none."""
 
+_TASKS = "tasks"  # the section that a playbook's tasks make
 _THING = 2  # keys of a path that name one thing: `environments`, `nlp_train`
 _MOST_TOLD = 6  # changes of one thing that are a finding each
 _FOLLOWS = {"generations": "generation"}  # values that change whenever another one of the same thing does
@@ -41,6 +42,7 @@ class Changes:
     def __init__(self, connection: sqlite3.Connection, snapshots: Snapshots) -> None:
         self._connection = connection
         self._snapshots = snapshots
+        self._others: dict[int, frozenset[int]] = {}
 
     def since(
         self,
@@ -102,7 +104,10 @@ class Changes:
         return {host: each for host, each in found.items() if before is None or each.run < before}
 
     def _dated(self, host: str, base: HostSnapshot, newest: HostSnapshot) -> tuple[DatedChange, ...]:
+        others = self._other_playbooks(newest.run)
         found = list(changes(base.snapshot, newest.snapshot))
+        if base.run in others:
+            found = [each for each in found if each.path[0] != _TASKS]
         if not found:
             return ()
         steps = self._snapshots.steps(host, after=base.run, before=newest.run)
@@ -116,7 +121,7 @@ class Changes:
         run, taken, last = newest.run, newest.taken, base.run
         for step in reversed(steps):
             value = self._snapshots.value(step, change.path)
-            if value is UNSET:
+            if value is UNSET or (change.path[0] == _TASKS and step.run in self._other_playbooks(newest.run)):
                 continue
             if value != change.after:
                 last = step.run
@@ -124,6 +129,15 @@ class Changes:
             run, taken = step.run, step.taken
         between = [each for each in applied if last < each < run]
         return DatedChange(change, run, taken, between[-1] if between else None)
+
+    def _other_playbooks(self, run: int) -> frozenset[int]:
+        """Return the runs of other playbooks than that of a run: they say nothing of its tasks."""
+        if run not in self._others:
+            rows = self._connection.execute(
+                "SELECT id FROM run WHERE playbook <> (SELECT playbook FROM run WHERE id = ?)", (run,)
+            )
+            self._others[run] = frozenset(number for (number,) in rows)
+        return self._others[run]
 
     def _applied(self, host: str, after: int, before: int) -> Sequence[int]:
         """Return the runs of `apply` that changed a host between two looks, oldest first."""

@@ -112,7 +112,8 @@ class Console(Sink):
         if event.status in _WRONG:
             for stream in ("stderr", "stdout"):
                 lines = visible(str(event.result.get(stream) or "")).splitlines()[-_LAST_LINES:]
-                below += [(_cut(line), "") for line in lines]
+                if len(lines) > 1 or not message.endswith(tuple(lines)):  # else it is told already
+                    below += [(_cut(line), "") for line in lines]
         if self._verbosity > 1 and event.result:
             below += [(line, "") for line in _result_lines(event.result)]
         return Line(event.status, text, STYLES[event.status], tuple(below))

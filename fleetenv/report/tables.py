@@ -33,7 +33,7 @@ def print_parts(console: Console, parts: Iterable[RenderableType]) -> None:
     with console.capture() as captured:
         for part in parts:
             console.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap is True)
-    for row in captured.get().splitlines():
+    for row in captured.get().lstrip("\n").splitlines():  # a space between parts has no use before the first
         encoded = row.rstrip().encode(console.encoding, "backslashreplace")
         console.file.write(encoded.decode(console.encoding) + "\n")
 

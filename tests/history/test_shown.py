@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -83,6 +85,21 @@ def test_a_run_is_shown_with_its_hosts_and_findings(shown):
     assert f"-> {ADVICE}" in text  # in one line, to be copied
     seen = (BEGUN + timedelta(days=1)).astimezone()
     assert rf"warning gpu01 Greet\x1b]0;owned\x07 [drift] since {seen:%Y-%m-%d}" in text
+
+
+def test_what_a_run_was_is_told_in_full_on_a_narrow_terminal(shown, monkeypatch):
+    terminal, program = os.openpty()
+    monkeypatch.setenv("COLUMNS", "50")
+    process = shown.start("show", "2", stdout=program)
+    os.close(program)
+    told = b""
+    with suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while more := os.read(terminal, 10_000):
+            told += more
+    os.close(terminal)
+    assert process.wait(60) == 0
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).split())
+    assert "command fleetenv drift playbooks/site.yml -i inventories/lab -l 'gpu0*' playbook commit" in text
 
 
 def test_a_host_of_a_run_is_shown_task_by_task(shown):

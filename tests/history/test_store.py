@@ -97,6 +97,20 @@ def test_a_change_is_dated_by_the_run_that_saw_it_first_and_explained_by_an_appl
     assert (found[0].advice, found[1].text) == ("fleetenv show 3 gpu01", f"was 470 on {then} (run 1), is 560")
 
 
+def test_a_look_with_another_playbook_says_nothing_of_a_playbooks_tasks(book):
+    def greeting(content):
+        return {"gpu01": {"facts": {}, "tasks": {"Greet": {"content": content}}}}
+
+    book.day(0, greeting("edited"))
+    book.day(1, {"gpu01": None}, kind=Kind.APPLY, changed=1)
+    book.day(2, greeting("welcome"))
+    book.day(3, {"gpu01": {"facts": {}, "tasks": {"Other": {"mode": "0644"}}}}, playbook="other.yml")
+    book.day(4, greeting("welcome"))
+    (host,) = book.history.changes.since(1)
+    assert [(each.change.path[1], each.run, each.applied) for each in host.changes] == [("Greet", 3, 2)]
+    assert book.history.changes.since(4)[0].changes == ()
+
+
 def test_hosts_without_an_earlier_look_are_named(book):
     book.day(0, {"gpu01": nlp("1.0", "470")})
     new = {host: nlp("1.0", "470") for host in ("gpu01", "gpu02")}

@@ -85,7 +85,7 @@ def _head(run: Run, folder: PurePath) -> Iterator[RenderableType]:
         ("playbook", _revision(errand.playbook)),
         *(("inventory", f"{each.path}: {_revision(each)}") for each in errand.inventory),
     ]
-    table = plain_table(("", ""), narrow=("",))
+    table = plain_table(("what", ""), narrow=("what",))
     table.show_header = False
     for name, text in rows:
         table.add_row(Text(f"  {name}", "dim"), Text(visible_line(text)))
