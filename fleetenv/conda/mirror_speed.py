@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 
 from fleetenv.conda.channels import Mirror
-from fleetenv.remote import Completed, Run, sh
+from fleetenv.remote import Completed, Run, on_host, sh
 
 FILE = "conda-forge/noarch/repodata.json.zst"
 MOST_BYTES = 4_000_000
@@ -51,8 +50,7 @@ class HostMirrors:
 
 def question(mirrors: Mapping[str, Mirror]) -> Run:
     """Return the step that measures mirrors. Their URLs travel on standard input: one may hold a password."""
-    folder = resources.files("fleetenv.onhost")
-    script, program = ((folder / f"mirror_speed.{kind}").read_text(encoding="utf-8") for kind in ("sh", "py"))
+    script, program = on_host("mirror_speed.sh"), on_host("mirror_speed.py")
     urls = "".join(f"{number} {mirror.cloud}/{FILE}\n" for number, mirror in enumerate(mirrors.values()))
     words = sh("set", "--", MOST_BYTES, f"{MOST_SECONDS:g}", program)
     timeout = 30 + 2 * MOST_SECONDS * len(mirrors)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from importlib.resources import files
 from ipaddress import ip_interface
 
-from fleetenv.remote import Completed
+from fleetenv.remote import Completed, on_host
 from fleetenv.source import Value
 
-SCRIPT = files("fleetenv.onhost").joinpath("facts.sh").read_text(encoding="utf-8")
+SCRIPT = on_host("facts.sh")
 
 _FAMILIES = {
     "debian": "Debian",

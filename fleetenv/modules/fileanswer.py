@@ -6,12 +6,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
-from importlib.resources import files
 from typing import TypeVar
 
 from msgspec import Struct
 
-from fleetenv.remote import Completed, Lookup
+from fleetenv.remote import Completed, Lookup, on_host
 
 T = TypeVar("T")
 
@@ -22,13 +21,7 @@ MOST_SHOWN = 32
 """Files of which one answer holds the content: with more, a host's answer could become too long."""
 
 _FUNCTION = "fe_look"
-_SCRIPT = (
-    files("fleetenv.onhost")
-    .joinpath("files.sh")
-    .read_text(encoding="utf-8")
-    .replace("@LIMIT@", str(SHOWN + 1))
-    .replace("@MOST@", str(MOST_SHOWN))
-)
+_SCRIPT = on_host("files.sh").replace("@LIMIT@", str(SHOWN + 1)).replace("@MOST@", str(MOST_SHOWN))
 
 
 def file_lookup(subject: str, parse: Callable[[Completed], Mapping[str, T]]) -> Lookup[T]:

@@ -9,17 +9,15 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from fleetenv import onhost
 from fleetenv.conda.cache import file_sha256
 from fleetenv.conda.installers import ARCHITECTURES, Source, conda_in_file, find_installer, is_newer
 from fleetenv.errors import InputError, TaskFailed
 from fleetenv.modules.base import Controller, StateModule
 from fleetenv.modules.minicondastate import MinicondaState, read_state
-from fleetenv.remote import Probe, Run, Send, Step, sh
+from fleetenv.remote import Probe, Run, Send, Step, on_host, sh
 from fleetenv.source import Value
 from fleetenv.state import UNSET, Diff, Place, UnsetType
 
-_SCRIPTS = Path(onhost.__path__[0])
 _NEVER = frozenset({"bin", "boot", "data", "dev", "etc", "home", "lib", "mnt", "opt", "proc", "root", "run", "srv"})
 _NEVER |= frozenset({"sys", "tmp", "usr", "usr/local", "var", "var/lib"})
 
@@ -150,7 +148,7 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
             yield from self._install("fresh" if found is None or found.condition == "half-finished" else "update")
         else:
             if diff.touches("terms"):
-                yield Run(f"{_text('miniconda_terms.sh')}accept_terms {sh(self.prefix)}")
+                yield Run(f"{on_host('miniconda_terms.sh')}accept_terms {sh(self.prefix)}")
             if diff.touches("owner", "uid"):
                 yield Run(sh("chown", "-R", "--", str(self.owner), self.prefix))
             if diff.touches("condition"):
@@ -174,7 +172,7 @@ class PreparedMiniconda(Miniconda, frozen=True, kw_only=True):
             yield Send(Path(self.pushed), pushed, mode=0o644)
         digests = self._digests()
         yield Run(
-            _text("miniconda_terms.sh")
+            on_host("miniconda_terms.sh")
             + _script(
                 "miniconda_install.sh",
                 *self.source().urls,
@@ -236,8 +234,4 @@ def _check_prefix(prefix: str) -> None:
 def _script(name: str, *arguments: str, **variables: str) -> str:
     """Return a script of fleetenv.onhost with its variables and arguments set before it."""
     settings = "".join(f"{key}={sh(value)}\n" for key, value in variables.items())
-    return f"{settings}set -- {sh(*arguments)}\n{_text(name)}"
-
-
-def _text(name: str) -> str:
-    return (_SCRIPTS / name).read_text()
+    return f"{settings}set -- {sh(*arguments)}\n{on_host(name)}"
