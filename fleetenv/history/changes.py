@@ -76,6 +76,13 @@ class Changes:
             )
         return made
 
+    def of(self, before: HostSnapshot, after: HostSnapshot) -> list[Change]:
+        """Return what differs between two snapshots; what tasks speak of only if both are of the same playbook."""
+        found = list(changes(before.snapshot, after.snapshot))
+        if before.run in self._other_playbooks(after.run):
+            found = [each for each in found if each.path[0] != _TASKS]
+        return found
+
     def findings(self, since: Since, new: Mapping[str, Snapshot], *, run: int, now: datetime) -> list[Finding]:
         """Return what changed since then as findings (`Against.TIME`), for snapshots that are not recorded yet.
 
@@ -104,10 +111,7 @@ class Changes:
         return {host: each for host, each in found.items() if before is None or each.run < before}
 
     def _dated(self, host: str, base: HostSnapshot, newest: HostSnapshot) -> tuple[DatedChange, ...]:
-        others = self._other_playbooks(newest.run)
-        found = list(changes(base.snapshot, newest.snapshot))
-        if base.run in others:
-            found = [each for each in found if each.path[0] != _TASKS]
+        found = self.of(base, newest)
         if not found:
             return ()
         steps = self._snapshots.steps(host, after=base.run, before=newest.run)

@@ -11,6 +11,7 @@ from fleetenv.history.model import Kind
 from fleetenv.history.parts import put_snapshot
 from fleetenv.history.snapshots import Snapshots
 from fleetenv.severity import Severity
+from fleetenv.web.pages.host import HOST
 from tests.history.books import BEGUN, Book
 
 
@@ -109,6 +110,7 @@ def test_a_look_with_another_playbook_says_nothing_of_a_playbooks_tasks(book):
     (host,) = book.history.changes.since(1)
     assert [(each.change.path[1], each.run, each.applied) for each in host.changes] == [("Greet", 3, 2)]
     assert book.history.changes.since(4)[0].changes == ()
+    assert [each.changes[0].path[1] for each in HOST.read(book.history, HOST.query(host="gpu01")).steps] == ["Greet"]
 
 
 def test_hosts_without_an_earlier_look_are_named(book):

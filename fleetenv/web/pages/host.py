@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleetenv.drift.finding import Finding
-from fleetenv.drift.snapshot import Change, Plain, changes
+from fleetenv.drift.snapshot import Change, Plain
 from fleetenv.errors import InputError
 from fleetenv.history.model import HostRun, HostSnapshot, Run, Streak
 from fleetenv.history.store import History
@@ -98,7 +98,7 @@ def _host(history: History, query: HostQuery) -> HostShown:
         environments=environments_of(snapshot),
         gpus=gpus,
         plots=tuple(_plots(gpus, taken, newest.taken)) if newest else (),
-        steps=tuple(_steps(taken)),
+        steps=tuple(_steps(taken, history)),
         runs=visits,
     )
 
@@ -119,12 +119,13 @@ def _order(snapshot: Mapping[str, Plain]) -> list[str]:
     return [name for name in (*_SECTIONS, *others) if name in snapshot]
 
 
-def _steps(snapshots: list[HostSnapshot]) -> Iterable[HostStep]:
+def _steps(snapshots: list[HostSnapshot], history: History) -> Iterable[HostStep]:
     """Yield what changed from one snapshot to the next, the newest first."""
     pairs = list(pairwise(snapshots))
     for before, after in reversed(pairs):
-        found = list(changes(before.snapshot, after.snapshot))
-        yield HostStep(after.run, after.taken, before.run, tuple(found[:_CHANGES]), len(found))
+        found = history.changes.of(before, after)
+        if found:
+            yield HostStep(after.run, after.taken, before.run, tuple(found[:_CHANGES]), len(found))
 
 
 def _plots(gpus: Gpus, snapshots: list[HostSnapshot], until: datetime) -> Iterable[Plot]:
