@@ -100,7 +100,7 @@ class Inquiry(Generic[T]):
 
 ROLLBACK = Inquiry("rollback", (*LAYERS, "interpreter", "rollback"), Rollback)
 LISTING = Inquiry("listing", (*LAYERS, "disk", "listing", "records"), Listing)
-CLEANING = Inquiry("cleaning", (*LAYERS, "arrivals", "cleaning", "disk"), Cleaning)
+CLEANING = Inquiry("cleaning", (*LAYERS, "arrivals", "cleaning", "disk", "wheelcache"), Cleaning)
 VERIFICATION = Inquiry(
     "verification", (*_GENERATIONS, "contents", "interpreter", "places", "records", "verification"), Verifications
 )

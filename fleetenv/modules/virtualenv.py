@@ -37,7 +37,7 @@ _BUILDER = Inquiry("virtualenv", (*LAYERS, "interpreter", "pip", "virtualenv"), 
 _FETCHING = Inquiry(
     "virtualenv",
     (
-        *_BUILDER.modules, "arrivals", "download", "supply", "transfer", "wheels",
+        *_BUILDER.modules, "arrivals", "download", "indexes", "supply", "transfer", "wheelcache", "wheels",
         "fleetenv.conda.channels", "fleetenv.conda.mirrors", "fleetenv.errors",
     ),
     Outcome,

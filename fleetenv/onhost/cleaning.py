@@ -22,6 +22,7 @@ from .layers import register as register_layer
 from .lock import holder_of
 from .places import BASE, elsewhere, environments, register
 from .processes import Process, Processes, told
+from .wheelcache import WheelCache
 
 _SETTLED = 3600.0  # seconds without change after which nobody can be about to link a package, or to send the rest
 _ARCHIVES = (".conda", ".tar.bz2")
@@ -157,6 +158,7 @@ class _Plan:
         if not busy:
             yield from self._transfers()
             yield from self._packages()
+            yield from self._wheels()
 
     def _unfinished(self, generations: Generations) -> Iterator[_Doomed]:
         for path in generations.unfinished():
@@ -250,12 +252,23 @@ class _Plan:
             extra = 0 if using else sum(self._removed.free(each) for each in beside)
             yield _Doomed(replace(doomed.item, size=doomed.item.size + extra), go)
 
+    def _wheels(self) -> Iterator[_Doomed]:
+        """Yield downloaded wheels that no environment has installed."""
+        places = [place for place in self._environments() if place not in self._doomed]
+        installed = {path.stem for place in places for path in place.glob("lib/python3*/site-packages/*.dist-info")}
+        for path, name, distribution in WheelCache(self._prefix / "pkgs").kept():
+            if distribution not in installed and path.stat().st_mtime < self._settled:
+                yield self._item("package", name, path, self._processes.using(path), partial(remove, path))
+
+    def _environments(self) -> list[Path]:
+        """List all generations, and environments that have none."""
+        places = [place.path for place in (*environments(self._prefix), *elsewhere(self._prefix)) if not place.managed]
+        return places + [path for generations in every(self._prefix) for _, path in generations.numbered()]
+
     def _referenced(self) -> set[str]:
         """Name the packages of every environment that stays, as their folders in the cache are named."""
-        places = [place.path for place in (*environments(self._prefix), *elsewhere(self._prefix))]
-        places += [path for generations in every(self._prefix) for _, path in generations.numbered()]
         found: set[str] = set()
-        for place in places:
+        for place in self._environments():
             if place not in self._doomed and place.resolve() not in self._doomed:
                 with suppress(OSError):
                     found.update(path.stem for path in (place / "conda-meta").glob("*.json"))

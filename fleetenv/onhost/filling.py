@@ -50,7 +50,7 @@ def fill(request: Request, generation: Path, offered: str | None, following: Fol
         packages.install(records, generation, supply, progress)
         progress.reach(len(records))
         cached = packages.cached(records, supply.cache)
-        fetched = wheels.fetch(pip, supply, generation)
+        fetched = wheels.fetch(pip, supply, generation, request.pip_options)
     following.begin()
     notes = supply.downloader.notes
     lib = interpreter.library(generation)

@@ -9,7 +9,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fleetenv.conda.mirrors import sources
@@ -17,6 +17,7 @@ from fleetenv.conda.mirrors import sources
 from .arrivals import FOLDER, Wanted
 from .download import NO_ROOM, Downloader, Patience, RemoteFile, Unavailable
 from .report import Failure
+from .wheelcache import WheelCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from rattler import RepoDataRecord
 
+    from .indexes import Indexes
     from .report import Progress
     from .wheels import Wheel
 
@@ -102,6 +104,36 @@ class Supply:
             except Failure:
                 self.downloader.stop()  # the others are not waited for
                 raise
+
+    def get_found(self, wheels: Sequence[Wheel], indexes: Indexes) -> dict[Wheel, Path]:
+        """Fetch those of some wheels that indexes have, several at once; what fails is left to pip, and to its words.
+
+        Raises:
+            OSError: one cannot be written.
+        """
+        kept = WheelCache(self.cache)
+
+        def one(wheel: Wheel) -> Path | None:
+            file = RemoteFile(wheel.file_name, wheel.sha256, [])
+            if not self.downloader.has(file):
+                kept.lend(wheel, self.downloader.folder / wheel.sha256)
+            try:
+                if not self.downloader.has(file):
+                    file = replace(file, sources=indexes.sources(wheel))
+                path = self.downloader.get(file)
+            except Failure:
+                return None
+            kept.keep(wheel, path)
+            return path
+
+        kept.forget()
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            try:
+                paths = list(threads.map(one, wheels))
+            except OSError:
+                self.downloader.stop()
+                raise
+        return {wheel: path for wheel, path in zip(wheels, paths, strict=True) if path}
 
     def check(self, records: Sequence[RepoDataRecord], wheels: Sequence[Wheel]) -> None:
         """See that there is room for what is lacking, and that it is here if the controller has to send it.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .download import Patience, RemoteFile
 
 _PIECE = 256 * 1024
+_LARGEST_PAGE = 64 << 20  # bytes
 _TRIES = 3  # in a row that bring nothing, before a source is given up that has no other beside it
 _AUTHORITIES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
 _BUSY = (408, 429)  # the client errors of HTTP that may be over soon
@@ -145,16 +146,7 @@ class Transfer:
 
     def _ask(self, have: int) -> HTTPResponse | None:
         """Ask for what comes after the first bytes; None: nothing does."""
-        try:
-            answer: HTTPResponse = _opener().open(_request(self._url, have), timeout=self._patience.silent)
-        except urllib.error.HTTPError as error:
-            if error.code == 416:
-                return None
-            why = f"HTTP {error.code} {error.reason}"
-            raise (Broken(why) if error.code >= 500 or error.code in _BUSY else Useless(why)) from error
-        except (OSError, HTTPException, ValueError) as error:
-            raise self._broken(error) from error
-        return answer
+        return _asked(_request(self._url, have), self._patience.silent)
 
     def _read(self, answer: HTTPResponse) -> bytes:
         if self._stopped.is_set():
@@ -162,15 +154,47 @@ class Transfer:
         try:
             return answer.read1(_PIECE)
         except (OSError, HTTPException) as error:
-            raise self._broken(error) from error
+            raise _broken(error, self._patience.silent) from error
 
-    def _broken(self, error: Exception) -> Broken:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        if isinstance(reason, TimeoutError):
-            return Broken(f"no answer for {self._patience.silent:g} s")
-        if isinstance(reason, OSError) and reason.strerror:
-            return Broken(reason.strerror)
-        return Broken(str(reason) or type(reason).__name__)
+
+def page_at(url: str, timeout: float) -> tuple[str, str]:
+    """Return the text of a page, and its URL in the end; `timeout` is in seconds.
+
+    Raises:
+        Useless: there is none.
+        Broken: its site does not answer as it should.
+    """
+    answer = _asked(_request(url, 0), timeout)
+    if answer is None:
+        raise Useless("HTTP 416")
+    with answer:
+        try:
+            return answer.read(_LARGEST_PAGE).decode("utf-8", "replace"), answer.geturl()
+        except (OSError, HTTPException) as error:
+            raise _broken(error, timeout) from error
+
+
+def _asked(request: urllib.request.Request, timeout: float) -> HTTPResponse | None:
+    """Return the answer to a request; None: there is nothing after the bytes that we have."""
+    try:
+        answer: HTTPResponse = _opener().open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:
+            return None
+        why = f"HTTP {error.code} {error.reason}"
+        raise (Broken(why) if error.code >= 500 or error.code in _BUSY else Useless(why)) from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise _broken(error, timeout) from error
+    return answer
+
+
+def _broken(error: Exception, timeout: float) -> Broken:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(reason, TimeoutError):
+        return Broken(f"no answer for {timeout:g} s")
+    if isinstance(reason, OSError) and reason.strerror:
+        return Broken(reason.strerror)
+    return Broken(str(reason) or type(reason).__name__)
 
 
 class _Pace:

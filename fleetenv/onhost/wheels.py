@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from . import pip
+from .indexes import indexes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +59,12 @@ def install(
 
     Args:
         wheels: What to install.
-        options: Lines for the requirements file that say where from; pip's own settings hold for the rest. When the
-            controller has the files, neither counts.
+        options: Lines for the requirements file that say where from; pip's own settings hold for the rest. For what is
+            in the folder neither counts.
         generation: Where to.
         lib: Its `lib/python3.N`.
         base: The Miniconda prefix.
-        folder: Where all files are, if no index is asked for; it is removed.
+        folder: Where files are that no index is asked for; it is removed.
         progress: Gets one step a wheel.
 
     Raises:
@@ -81,21 +82,23 @@ def install_with(
     progress: Progress,
 ) -> None:
     """Install wheels with a certain pip; arguments and errors otherwise as for [`install`][]."""
+    here = {path.name for path in folder.iterdir()} if folder else set()
     files = [wheel for wheel in wheels if wheel.sha256]
+    arrived = [wheel.requirement(from_folder=True) for wheel in files if wheel.file_name in here]
+    others = [wheel.requirement(from_folder=False) for wheel in files if wheel.file_name not in here]
     commits = [wheel.requirement(from_folder=False) for wheel in wheels if not wheel.sha256]
-    variables = {}
-    if folder:
-        options = ["--no-index", f"--find-links {folder.as_uri()}"]
-        variables["PIP_CONFIG_FILE"] = os.devnull
-    parts = []
-    if files:
-        lines = [wheel.requirement(from_folder=folder is not None) for wheel in files]
-        parts.append((["--require-hashes"], lines))
+    no_settings = {"PIP_CONFIG_FILE": os.devnull}
+    parts: list[tuple[list[str], Sequence[str], list[str], dict[str, str]]] = []
+    if folder and arrived:
+        from_folder = ["--no-index", f"--find-links {folder.as_uri()}"]
+        parts.append((["--require-hashes"], from_folder, arrived, no_settings))
+    if others:
+        parts.append((["--require-hashes"], options, others, {}))
     if commits:  # pip has no hashes for these: with --require-hashes it would refuse them
-        parts.append(([], commits))
+        parts.append(([], options, commits, {}))
     requirements = generation / ".requirements.txt"
-    for more, lines in parts:
-        pip.write_lines(requirements, [*options, *lines])
+    for more, where, lines, variables in parts:
+        pip.write_lines(requirements, [*where, *lines])
         how = ["--no-deps", "--no-compile", *more, "-r", str(requirements)]
         pip.install(program, how, generation, progress, variables)
         requirements.unlink()
@@ -103,14 +106,32 @@ def install_with(
         shutil.rmtree(folder)
 
 
-def fetch(wheels: Sequence[Wheel], supply: Supply, generation: Path) -> Path | None:
-    """Fetch all files from the controller into one folder, under their names; None: they come from an index."""
+def fetch(wheels: Sequence[Wheel], supply: Supply, generation: Path, options: Sequence[str] = ()) -> Path | None:
+    """Fetch files into one folder, under their names: from the controller all of them, else those that can be had.
+
+    Args:
+        wheels: What is wanted.
+        supply: What fetches, and keeps what has come of a file for the next time.
+        generation: Where the folder is made.
+        options: Lines for a requirements file that say where from, when the controller has not got them.
+
+    Returns:
+        The folder; None: all comes from an index, which is pip's to ask.
+    """
     files = [wheel for wheel in wheels if wheel.sha256]
-    if supply.offered is None or not files:
+    if not files:
         return None
+    if supply.offered is not None:
+        found = dict(zip(files, supply.get_all([supply.wheel(each) for each in files]), strict=True))
+    else:
+        known = indexes(options, generation)
+        if known is None:
+            return None
+        # of one that is named by its URL pip notes that, which makes other bytes
+        found = supply.get_found([each for each in files if each.file_name.endswith(".whl") and not each.direct], known)
     folder = generation / ".wheels"
     folder.mkdir()
-    for wheel, path in zip(files, supply.get_all([supply.wheel(each) for each in files]), strict=True):
+    for wheel, path in found.items():
         (folder / wheel.file_name).hardlink_to(path)
     return folder
 
