@@ -210,6 +210,7 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
                 constraints=self.wishes.constraints,
                 hashed=self.wishes.hashed,
                 system_site_packages=self.system_site_packages,
+                pinned=sorted(self.wishes.pins),
                 via=self.packages_via,
                 wheels=[asdict(each) for each in wheels],
                 owner=self.owner or "",
@@ -255,9 +256,12 @@ class PreparedVirtualenv(Virtualenv, frozen=True, kw_only=True, forbid_unknown_f
         """Return what should be installed: what was when it was built, with the versions that are pinned."""
         installed = found.packages if isinstance(found.packages, Mapping) else {}
         recorded = found.recorded if isinstance(found.recorded, Mapping) else {}
+        lent = found.lent if isinstance(found.lent, Mapping) and self.system_site_packages else {}
         wanted = dict(recorded)
         for name, pin in self.wishes.pins.items():
             version = installed.get(name)
+            if version is None and pin.allows(lent.get(name, "")):
+                continue
             if version is not None and pin.allows(version):
                 wanted[name] = version
             elif version is not None or not pin.conditional:

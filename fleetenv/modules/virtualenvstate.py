@@ -79,6 +79,8 @@ class VirtualenvState(State, frozen=True, kw_only=True):
     generation: str | UnsetType | None = UNSET
     recorded: Mapping[str, str] | UnsetType = UNSET
     """What was installed when it was built."""
+    lent: Mapping[str, str] | UnsetType = UNSET
+    """What was pinned when it was built, and came from the environment beneath."""
     interpreter: str | UnsetType | None = UNSET
     """The interpreter that it would be built with now, in a folder that is no link."""
     version: str | UnsetType | None = UNSET
@@ -115,7 +117,7 @@ def _state(answer: list[tuple[str, str]]) -> VirtualenvState:
     path = told.get("path", "")
     folder, _, generation = told.get("link", "").rpartition("/")
     ours = folder.endswith(f"/.fleetenv/{path.rpartition('/')[2]}")
-    requirements, recorded = _mark(told.get("mark", ""))
+    requirements, recorded, lent = _mark(told.get("mark", ""))
     owner, uid = [*told.get("owner", "").split(), "", ""][:2]
     return VirtualenvState(
         present="present" in told,
@@ -130,6 +132,7 @@ def _state(answer: list[tuple[str, str]]) -> VirtualenvState:
         path=path,
         generation=generation if ours else None,
         recorded=recorded,
+        lent=lent,
         interpreter=told.get("interpreter"),
         version=".".join(told["version"].split(" ")[0].split(".")[:2]) if "version" in told else None,
         beneath=_beneath(told["version"], answer) if "version" in told else None,
@@ -147,14 +150,16 @@ def _package(folder: str) -> tuple[str, str]:
     return normalized(name), version
 
 
-def _mark(text: str) -> tuple[str, dict[str, str]]:
-    """Read what the builder wrote last: the requirements' digest, and what they came to."""
+def _mark(text: str) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Read what the builder wrote last: the requirements' digest, what they came to, and what came from beneath."""
     try:
         mark = json.loads(text)
     except (ValueError, RecursionError):
-        return "", {}
+        return "", {}, {}
     if not isinstance(mark, dict):
-        return "", {}
-    packages = mark.get("packages")
-    recorded = packages.items() if isinstance(packages, dict) else ()
-    return str(mark.get("requirements", ""))[:12], {str(name): str(version) for name, version in recorded}
+        return "", {}, {}
+    return str(mark.get("requirements", ""))[:12], _versions(mark.get("packages")), _versions(mark.get("lent"))
+
+
+def _versions(said: object) -> dict[str, str]:
+    return {str(name): str(version) for name, version in said.items()} if isinstance(said, dict) else {}

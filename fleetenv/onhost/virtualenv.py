@@ -74,6 +74,7 @@ class Request:
     constraints: Sequence[str] = ()
     hashed: bool = False
     system_site_packages: bool = False
+    pinned: Sequence[str] = ()  # normalised names: what lies beneath may be the version that they ask for
     via: str = "host"  # host | controller: who downloads
     wheels: Sequence[Mapping[str, object]] = ()  # instead of the requirements, when the controller does
     owner: str = ""
@@ -198,6 +199,7 @@ def _fill(request: Request, generation: Path, prefix: Path, arrived: _Arrived | 
         "prefix": str(prefix),
         "requirements": request.wishes_digest,
         "packages": packages,
+        "lent": _lent(request, packages),
     }
     draft = generation / f".{MARK}"
     draft.write_text(json.dumps(mark, indent=1, sort_keys=True))
@@ -246,6 +248,14 @@ def _installed(site: Path) -> dict[str, str]:
     """Name what is installed, as `fleetenv.modules.virtualenv` sees it: by the names of folders."""
     matches = (_DIST_INFO.fullmatch(path.name) for path in site.iterdir())
     return {re.sub(r"[-_.]+", "-", match["name"]).lower(): match["version"] for match in matches if match}
+
+
+def _lent(request: Request, packages: Mapping[str, str]) -> dict[str, str]:
+    """Name what is pinned and comes from beneath: pip installs nothing that is satisfied there."""
+    lacking = {name for name in request.pinned if name not in packages} if request.system_site_packages else set()
+    library = Path(request.python).parent.parent / "lib"
+    beneath = [_installed(site) for site in library.glob("python3*/*-packages") if lacking]
+    return {name: version for each in beneath for name, version in each.items() if name in lacking}
 
 
 def _run(command: list[str], failing: str) -> None:

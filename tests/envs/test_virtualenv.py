@@ -148,6 +148,17 @@ def test_what_differs_is_seen_and_a_failed_build_changes_nothing(machine: Machin
     assert len(list(generations.iterdir())) == 2  # the one before is kept
 
 
+def test_what_the_requirements_pin_may_lie_beneath(machine: Machine, based: Project) -> None:
+    """pip installs nothing that the environment has already."""
+    layer = task(machine, based, "fleet-plots\nfleet-tensor==1.0\n", system_site_packages=True)
+    machine.apply(layer)
+    assert not machine.diff(layer)
+    assert not list((machine.home / "venvs" / "plots").glob("lib/python3*/site-packages/fleet_tensor*"))
+    assert run(machine, "import fleet_tensor; print(fleet_tensor.__version__)") == "1.0"
+    alone = task(machine, based, "fleet-plots\nfleet-tensor==1.0\n")
+    assert "packages.fleet-tensor" in keys(machine.diff(alone))
+
+
 def test_one_made_by_hand_is_kept_aside_and_a_new_base_only_told_when_asked(machine: Machine, based: Project) -> None:
     by_hand = machine.home / "venvs" / "plots"
     python = machine.prefix / "envs" / "nlp_train" / "bin" / "python"
