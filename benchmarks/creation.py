@@ -157,7 +157,7 @@ class _Desk:
         self._clear(_NAME, _IN_SHARDS, emptied=emptied)
         done = run(self.commands[tool], self._folder, self._environment)
         python = self._prefix / "envs" / name / "bin/python"
-        works = [python, "-c", "import numpy, matplotlib, fleet_text"]
+        works = [str(python), "-c", "import numpy, matplotlib, fleet_text"]
         if done.status or subprocess.run(works, check=False).returncode:
             raise SystemExit(f"{tool}: {done.printed[-2000:]}")
         return done

@@ -20,9 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import access
+from . import access, seals
+from .arrivals import Wanted
 from .generations import STAMP, Generations, flush, remove
-from .report import Progress
+from .report import Failure, Progress
 from .standing import left_behind
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def prepare(request: Request, generations: Generations, following: Following) ->
     generation = generations.begin(request.digest)
     try:
         notes = fill(request, generation, following.offered, following)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Failure) and not isinstance(error, Wanted):
+            seals.break_all(generations.prefix / "pkgs")
         with suppress(OSError):
             remove(generation)
         raise

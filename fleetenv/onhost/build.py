@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -116,10 +117,8 @@ def _finish(request: Request, generation: Path, wanted: Access, lock: Lock) -> N
         draft = stamp.with_name(".fleetenv")
         draft.write_text(f"{request.digest}\n")
         now = draft.stat().st_mtime_ns
-        for folder, _, files in os.walk(generation):
-            for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118  # 100,000 files
-                if os.lstat(path).st_mtime_ns > now:  # a package built in the future
-                    os.utime(path, ns=(now, now), follow_symlinks=False)
+        for path in _newer(generation, draft):  # of a package built in the future
+            os.utime(path, ns=(now, now), follow_symlinks=False)
         flush(generation)
         draft.rename(stamp)
         lock.check()
@@ -127,6 +126,14 @@ def _finish(request: Request, generation: Path, wanted: Access, lock: Lock) -> N
         with suppress(OSError):
             remove(generation)
         raise
+
+
+def _newer(folder: Path, reference: Path) -> list[bytes]:
+    """List what is newer than a file: `find` is three times as quick as we are, and there may be 100,000 files."""
+    command = ["find", str(folder), "-newer", str(reference), "-print0"]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout.split(b"\0")[
+        :-1
+    ]
 
 
 def _os_error(error: OSError, request: Request) -> str:

@@ -81,8 +81,8 @@ class Bytecode:
         with self._compiling([f"{lib}/{path}" for path in _without(lib, lib, self._tag)]):
             yield
 
-    def keep(self) -> None:
-        """Put what was compiled of packages beside them."""
+    def keep(self) -> bool:
+        """Put what was compiled of packages beside them; tells whether there was any such package."""
         for tree, paths in self._listed.items():
             with suppress(OSError):  # it is removed, or belongs to somebody else
                 lines = [f"{self._keep(tree, path)} {path}\n" for path in paths]
@@ -90,6 +90,7 @@ class Bytecode:
                 with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123
                     file.writelines([*lines, _END])
                 os.replace(draft, tree.list)  # noqa: PTH105
+        return bool(self._listed)
 
     def _keep(self, tree: _Tree, path: str) -> int:
         """Keep one module's byte-code; returns its size in bytes, 0 when there is none to be shared."""
@@ -238,8 +239,11 @@ def _read(path: str) -> _List | None:
 
 def _link(present: str, wanted: str) -> None:
     """Give a file another name, in place of what is there."""
-    with suppress(FileExistsError):
+    try:
+        os.link(present, wanted)
+    except FileNotFoundError:
         os.mkdir(os.path.dirname(wanted))  # noqa: PTH102, PTH120
-    with suppress(FileNotFoundError):
+        os.link(present, wanted)
+    except FileExistsError:
         os.unlink(wanted)  # noqa: PTH108
-    os.link(present, wanted)
+        os.link(present, wanted)

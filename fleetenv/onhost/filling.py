@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from fleetenv.conda.mirrors import condarc_channels, route
 
-from . import contents, interpreter, trial, wheels
+from . import contents, interpreter, seals, trial, wheels
 from .bytecode import Bytecode
-from .generations import flush
+from .generations import Generations, flush
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
@@ -47,12 +47,16 @@ def fill(request: Request, generation: Path, offered: str | None, following: Fol
     routes = request.routes or [route(condarc_channels(prefix), {str(record.channel) for record in records})]
     with Supply.open(prefix / "pkgs", routes, offered, progress) as supply:
         supply.check(records, pip)
-        packages.install(records, generation, supply, progress)
+        folders = packages.folders(records, supply.cache)
+        here = {folder: sha256 for folder, sha256 in folders.items() if folder.is_dir()}
+        sealed = not _is_doubtful(request) and seals.unbroken(here)
+        packages.install(records, generation, supply, progress, sealed=sealed)
         progress.reach(len(records))
         cached = packages.cached(records, supply.cache)
         fetched = wheels.fetch(pip, supply, generation, request.pip_options)
     following.begin()
     notes = supply.downloader.notes
+    renewed = not sealed or here != folders
     lib = interpreter.library(generation)
     bytecode = Bytecode(generation, lib) if lib else None
     if lib and bytecode:
@@ -66,12 +70,14 @@ def fill(request: Request, generation: Path, offered: str | None, following: Fol
             else:
                 progress.doing("compiling to byte-code")
                 notes += _check_files(request, records, generation, lib)
-        bytecode.keep()
+        renewed |= bytecode.keep()
     following.has_bytecode()
     if pip or not bytecode:
         progress.doing("compiling to byte-code")
         with bytecode.of_all() if bytecode else nullcontext():
             notes += _check_files(request, records, generation, lib)
+    if renewed:
+        seals.seal(folders)
     progress.step("built")
     return notes
 
@@ -95,6 +101,12 @@ def check(request: Request, generation: Path) -> list[str]:
     notes = _check_parts(request, records, generation, lib)
     trial.run(request, generation)
     return notes
+
+
+def _is_doubtful(request: Request) -> bool:
+    """Whether every file of the cache is to be looked at: somebody asks for that, or has a reason to build anew."""
+    current = Generations(Path(request.prefix), request.name).current()
+    return request.check == "full" or (current is not None and current.name.endswith(f"-{request.digest}"))
 
 
 def _check_files(request: Request, records: Sequence[RepoDataRecord], generation: Path, lib: Path | None) -> list[str]:

@@ -45,15 +45,18 @@ def read_records(lock: str, platform: str) -> list[RepoDataRecord]:
     return records[platform]
 
 
-def install(records: Sequence[RepoDataRecord], generation: Path, supply: Supply, progress: Progress) -> None:
+def install(
+    records: Sequence[RepoDataRecord], generation: Path, supply: Supply, progress: Progress, *, sealed: bool
+) -> None:
     """Install packages into an empty generation.
 
     Args:
         records: The packages.
         generation: Where to.
-        supply: Where they come from. Every file of those in its cache is checked, and a package with a wrong one is
-            fetched anew.
+        supply: Where they come from.
         progress: Gets one step a package.
+        sealed: Whether those in the supply's cache are known to be whole; else every file of theirs is checked, and a
+            package with a wrong one is fetched anew.
 
     Raises:
         Failure: a package cannot be had, or cannot be installed.
@@ -75,7 +78,7 @@ def install(records: Sequence[RepoDataRecord], generation: Path, supply: Supply,
         if here := elsewhere.get(_channel(record.url)):
             record.url = here + record.url.removeprefix(_channel(record.url))
     try:
-        reason = _attempt(records, generation, supply.cache, routes, mirror, progress)
+        reason = _attempt(records, generation, _layer(supply.cache, sealed=sealed), routes, mirror, progress)
     finally:
         mirror.close()
     if mirror.error:
@@ -97,6 +100,11 @@ def cached(records: Sequence[RepoDataRecord], cache: Path) -> list[Package]:
     return [Package(str(cache / stem(record.file_name)), record.noarch.python) for record in records]
 
 
+def folders(records: Sequence[RepoDataRecord], cache: Path) -> dict[Path, str]:
+    """Say where in conda's cache packages lie, or will, and which sha256 the archive of each has."""
+    return {cache / stem(record.file_name): record.sha256.hex() if record.sha256 else "" for record in records}
+
+
 def _is_folder(channel: str) -> bool:
     """Whether py-rattler would look for a channel on this host's own disk."""
     return channel.startswith("file:")
@@ -116,10 +124,14 @@ def _channel(url: str) -> str:
     return url.rsplit("/", 2)[0] + "/"
 
 
+def _layer(cache: Path, *, sealed: bool) -> PackageCacheLayer:
+    return PackageCacheLayer(cache).with_validation_mode(ValidationMode.skip() if sealed else ValidationMode.full())
+
+
 def _attempt(
     records: Sequence[RepoDataRecord],
     generation: Path,
-    cache: Path,
+    layer: PackageCacheLayer,
     routes: Mapping[str, str],
     mirror: LocalMirror,
     progress: Progress,
@@ -135,7 +147,7 @@ def _attempt(
         mirror.leave()
         reason = "py-rattler failed without a word"
         try:
-            asyncio.run(_install(records, generation, cache, routes, progress))
+            asyncio.run(_install(records, generation, layer, routes, progress))
             reason = ""
         except (InstallerError, OSError) as error:
             reason = str(error) or reason
@@ -153,13 +165,12 @@ def _attempt(
 async def _install(
     records: Sequence[RepoDataRecord],
     generation: Path,
-    cache: Path,
+    layer: PackageCacheLayer,
     routes: Mapping[str, str],
     progress: Progress,
 ) -> None:
     for name in ("NO_PROXY", "no_proxy"):  # what is asked for comes from this host itself
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
-    layer = PackageCacheLayer(cache).with_validation_mode(ValidationMode.full())
     reporter = _Reporter(progress)  # type: ignore[abstract]  # a Protocol, but with empty bodies on purpose
     await rattler_install(
         list(records),

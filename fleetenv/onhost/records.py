@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 PIP = ("pip", "uv")  # who INSTALLER names for what is pip's, not conda's
 
 
-@dataclass(frozen=True)
-class File:
-    """One file as its package has it."""
+class File(NamedTuple):
+    """One file as its package has it: of a type that is quickly made, for there are tens of thousands."""
 
     path: str  # below the environment
     package: str  # 'fleet-text 1.0'
@@ -104,6 +103,11 @@ def _site(paths: Sequence[dict[str, object]], files: Sequence[str]) -> str:
     return next((file.removesuffix(first) for file in files if first and file.endswith(f"/{first}")), "")
 
 
+def _is_plain(path: str) -> bool:
+    """Whether a path is certainly normal, as all but some are: normalizing takes longer than all else here."""
+    return "/." not in path and "//" not in path and path[:1] not in ("", ".", "/") and path[-1:] != "/"
+
+
 def _conda_file(entry: dict[str, object], package: str, site: str) -> File:
     path = str(entry["_path"])
     if site and path.startswith("site-packages/"):
@@ -114,7 +118,7 @@ def _conda_file(entry: dict[str, object], package: str, site: str) -> File:
     sha256 = entry.get("sha256_in_prefix") or ("" if replaced else entry.get("sha256")) or ""
     size = entry.get("size_in_bytes")
     return File(
-        path=os.path.normpath(path),
+        path=path if _is_plain(path) else os.path.normpath(path),
         package=package,
         sha256=str(sha256),
         size=size if isinstance(size, int) and not replaced else -1,
