@@ -1,7 +1,7 @@
 """Which packages of conda's cache are as they were when each of their files was checked: nothing in them is newer.
 
-A package's seal, `pkgs/NAME/info/fleetenv-seal`, holds the sha256 of its archive. A build that has unpacked the package,
-or checked all its files, sets it when they are on disk. Whoever changes, adds or removes a file later breaks it: the
+A package's seal, `pkgs/NAME/info/fleetenv-seal`, holds the sha256 of its archive. A build that has unpacked it, or
+checked all its files, sets it when they are on disk. Whoever changes, adds or removes a file later breaks it: that
 file, or its folder, is newer. Setting times back hides that, so whoever has reason to doubt (see `filling`) looks at
 the files instead.
 """
