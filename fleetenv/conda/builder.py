@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import marshal
 import os
 import platform
 import subprocess
@@ -17,6 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata, util
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from fleetenv.conda import elf
@@ -83,18 +85,20 @@ def rattler_version() -> str:
 
 @cache
 def program() -> Program:
-    """Pack the builder."""
-    packed = io.BytesIO()
+    """Pack the builder; it is called by its sources' hash, whatever of their byte-code comes along."""
+    packed, sources = io.BytesIO(), hashlib.sha256()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         files = {"__main__.py": _MAIN.encode()}
         for package, names in _PACKED.items():
             folder = _package(package)
             where = package.replace(".", "/")
-            files |= {f"{where}/{path.name}": path.read_bytes() for name in names for path in sorted(folder.glob(name))}
+            for path in [path for name in names for path in sorted(folder.glob(name))]:
+                files[f"{where}/{path.name}"] = path.read_bytes()
+                archive.writestr(zipfile.ZipInfo(_bytecode_place(f"{where}/{path.name}")), _bytecode(path))
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name), data)
-    data = packed.getvalue()
-    return Program(data, f"builder-{hashlib.sha256(data).hexdigest()[:16]}.pyz")
+            sources.update(f"{name} {len(data)}\n".encode() + data)
+    return Program(packed.getvalue(), f"builder-{sources.hexdigest()[:16]}.pyz")
 
 
 def runtime(machine: str, *, zstd: bool) -> Runtime | None:
@@ -109,7 +113,7 @@ def runtime(machine: str, *, zstd: bool) -> Runtime | None:
     package = _package("rattler") if _is_own(machine) else _fetched(machine) / "rattler"
     if not package.is_dir():
         return None
-    name = f"py-rattler-{rattler_version()}-{machine}-stripped.tar.{'zst' if zstd else 'gz'}"
+    name = f"py-rattler-{rattler_version()}-{machine}-{sys.implementation.cache_tag}.tar.{'zst' if zstd else 'gz'}"
     path, about = cache_folder() / name, cache_folder() / f"{name}.json"
     try:
         known = json.loads(about.read_text())
@@ -187,16 +191,38 @@ def _compressed(data: bytes, *, zstd: bool) -> bytes:
 
 
 def _add_stripped(archive: tarfile.TarFile, package: Path) -> None:
-    """Add a package without byte-code, whose files they were, and symbols: a third of py-rattler's library is those."""
+    """Add a package without symbols, which are a third of py-rattler's library, and with this Python's byte-code."""
     for path in sorted(package.rglob("*")):
         if path.is_dir() or "__pycache__" in path.parts:
             continue
         data = path.read_bytes()
         if elf.is_elf(data):
             data = elf.without_sections(data)
-        entry = tarfile.TarInfo(path.relative_to(package.parent).as_posix())
-        entry.size, entry.mode = len(data), path.stat().st_mode & 0o755
-        archive.addfile(entry, io.BytesIO(data))
+        name, mode = path.relative_to(package.parent).as_posix(), path.stat().st_mode & 0o755
+        _add(archive, name, data, mode)
+        if path.suffix == ".py":
+            _add(archive, _bytecode_place(name), _bytecode(path), mode)
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), mode
+    archive.addfile(entry, io.BytesIO(data))
+
+
+def _bytecode_place(name: str) -> str:
+    """Return where Python looks for a module's byte-code; another version than this one looks elsewhere."""
+    return util.cache_from_source(name)
+
+
+def _bytecode(path: Path) -> bytes:
+    """Return a module's byte-code for a host with the controller's version of Python, who need not compile it.
+
+    It is marked as never to be compared with the source (PEP 552), whose time is another there.
+    """
+    loader = SourceFileLoader(path.stem, str(path))
+    code = loader.get_code(path.stem)
+    return util.MAGIC_NUMBER + (1).to_bytes(4, "little") + util.source_hash(path.read_bytes()) + marshal.dumps(code)
 
 
 def _package(name: str) -> Path:
