@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import io
 import os
 import subprocess
 import sys
@@ -17,8 +16,11 @@ from .report import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import IO
 
     from .request import Request
+
+_BLOCK = 1 << 18  # bytes: all of it at once would be 60 MB of memory, which take time, too
 
 
 def use_runtime(request: Request) -> None:
@@ -47,24 +49,25 @@ def _unpack_runtime(archive: Path, wanted: str, folder: Path) -> None:
     """Unpack what the controller has sent."""
     import tarfile  # here, because it is needed once a host
 
-    data = archive.read_bytes()
-    sha256 = hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256()
+    with archive.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    sha256 = digest.hexdigest()
     if sha256 != wanted:
         archive.unlink()
         raise Failure(f"{archive} has sha256 {sha256[:12]}..., not {wanted[:12]}...; apply again")
-    if archive.suffix == ".zst":
-        data = _zstd()(data)
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+    with _opener(archive)(archive, "rb") as plain, tarfile.open(fileobj=plain, mode="r|", bufsize=_BLOCK) as tar:
         tar.extractall(folder)  # noqa: S202  # our own archive, its hash checked
     archive.unlink()
 
 
-def _zstd() -> Callable[[bytes], bytes]:
-    """Return how Miniconda itself unpacks `.conda` packages."""
-    for name in ("compression.zstd", "backports.zstd", "zstandard"):
+def _opener(archive: Path) -> Callable[[Path, str], IO[bytes]]:
+    """Return what opens an archive: of zstd, what Miniconda itself unpacks `.conda` packages with."""
+    for name in ("compression.zstd", "backports.zstd", "zstandard") if archive.suffix == ".zst" else ("gzip",):
         with suppress(ImportError):
-            decompress: Callable[[bytes], bytes] = importlib.import_module(name).decompress
-            return decompress
+            opener: Callable[[Path, str], IO[bytes]] = importlib.import_module(name).open
+            return opener
     raise Failure("this Miniconda is broken: conda-meta lists zstandard or backports.zstd, and neither can be imported")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -50,7 +51,10 @@ def test_it_is_fetched_once_and_packed_as_the_controller_s_own(index: str, tmp_p
     assert packed is not None
     assert OTHER in packed.name
     with tarfile.open(packed.path) as archive:
-        assert archive.getnames() == ["rattler/__init__.py"]
+        assert archive.getnames() == [
+            "rattler/__init__.py",
+            f"rattler/__pycache__/__init__.{sys.implementation.cache_tag}.pyc",
+        ]
     fetch_runtime.cache_clear()
     assert fetch_runtime(OTHER, "http://127.0.0.1:9/simple") is None  # a later run has it
     assert sorted(path.name for path in (tmp_path / "cache" / "fleetenv").iterdir() if path.is_dir()) == [
