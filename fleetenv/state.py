@@ -98,10 +98,12 @@ def _differences(prefix: str, wanted: Mapping[str, Any], found: Mapping[str, Any
     result: list[Difference] = []
     for key, want in wanted.items():
         have = found.get(key)
+        if want == have:
+            continue
         if isinstance(want, Mapping):
             have = have if isinstance(have, Mapping) else {}
             every = {**dict.fromkeys(have), **want}
             result += _differences(f"{prefix}{key}.", {name: every[name] for name in sorted(every)}, have)
-        elif want != have:
+        else:
             result.append(Difference(prefix + key, want, have))
     return result

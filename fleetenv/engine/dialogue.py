@@ -115,13 +115,10 @@ class Dialogue:
             TaskFailed: the host's answer cannot be understood.
             Unreachable: the connection cannot be made, or is lost.
         """
-        async with self._turn:
-            if asked not in self._answers:
-                become = asked.account.become
-                others = [each for each in early() if each not in self._answers]
-                await self._ask([asked, *(each for each in others if each.account.become == become)], timeout)
-                await self._ask_early([each for each in others if each.account.become != become], timeout)
-            answer = self._answers[asked]
+        if self._turn.locked() or asked not in self._answers:
+            async with self._turn:
+                await self._know(asked, early, timeout)
+        answer = self._answers[asked]
         if isinstance(answer, HostError):
             raise answer
         return answer
@@ -184,6 +181,13 @@ class Dialogue:
             connection, self._connection, self._lost = self._connection, None, False
             await connection.close()
         self.forget()
+
+    async def _know(self, asked: Asked, early: Callable[[], Iterable[Asked]], timeout: float | None) -> None:
+        if asked not in self._answers:
+            become = asked.account.become
+            others = [each for each in early() if each not in self._answers]
+            await self._ask([asked, *(each for each in others if each.account.become == become)], timeout)
+            await self._ask_early([each for each in others if each.account.become != become], timeout)
 
     async def _ask_early(self, asked: Iterable[Asked], timeout: float | None) -> None:
         """Ask under accounts that only later tasks need: if one cannot be become, that is for those tasks to tell."""

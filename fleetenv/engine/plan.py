@@ -112,7 +112,7 @@ class Planner:
 
     def item(self, task: Task, local: Mapping[str, Value], label: str | None) -> Item:
         """Plan one item."""
-        scope = self.variables.scope(self.play, task, **local)
+        scope = self.variables.scope(self.play, task, local)
         meaning = self._prepared.get((task, label), scope, lambda inner: self._meaning(task, label, inner))
         delegate_to = meaning.delegate_to if meaning.delegate_to != self.host else None
         become = self._become(meaning, self._settings_of(delegate_to)) if meaning.module else None
@@ -154,7 +154,7 @@ class Planner:
     def inclusions(self, task: Task) -> Iterator[tuple[Mapping[str, Value], Mapping[str, Value]]]:
         """Yield, for each item of a dynamic include's loop whose conditions hold, its variables and all variables."""
         for local, _ in self._loop(task):
-            scope = self.variables.scope(self.play, task, **local)
+            scope = self.variables.scope(self.play, task, local)
             if self._holds(task, scope):
                 yield local, scope
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from itertools import chain
 from typing import NamedTuple, TypeVar, cast
 
 from fleetenv.engine.controller import Memory
@@ -66,7 +65,9 @@ class Prepared:
     def _find(self, thing: object, scope: Scope | Recorded) -> _Known | None:
         changes = self._shared.memory.changes
         own = self._own.get(thing)
-        for known in chain((own,) if own else (), self._shared.known.get(thing, ())):
+        if own is not None and own.changes == changes and agree(own.reads, scope):
+            return own
+        for known in self._shared.known.get(thing, ()):
             if known.changes == changes and agree(known.reads, scope):
                 self._own[thing] = known
                 return known

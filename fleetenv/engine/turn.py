@@ -108,13 +108,14 @@ class Turns:
             self._planner.variables.register(task.register, ended.registered)
 
     def _end(self, task: Task, items: Sequence[Item], results: Sequence[Result]) -> Ended:
-        failed = any(each.failed for each in results)
+        statuses = [each.status for each in results]
+        failed = Status.FAILED in statuses
         registered = _registered(task, items, results) if task.register or failed else {}
         if task.register:
             self._planner.variables.register(task.register, registered)
-        changed = any(each.status is Status.CHANGED for each in results)
         failed = failed and not self._ignores(task) and not self._only_looks(items)
-        return Ended(registered, changed, failed, self._acted, tuple(each.facts for each in results))
+        facts = tuple(each.facts for each in results if each.facts)
+        return Ended(registered, Status.CHANGED in statuses, failed, self._acted, facts)
 
     def _only_looks(self, items: Sequence[Item]) -> bool:
         """Whether this is a survey and the task compares states: what follows can be looked at all the same."""
@@ -186,7 +187,7 @@ class Turns:
         local = dict(item.local)
         if item.task.register:
             local[item.task.register] = result.registered()
-        return self._planner.variables.scope(self._planner.play, item.task, **local)
+        return self._planner.variables.scope(self._planner.play, item.task, local)
 
     def _errand(self, item: Item, siblings: Sequence[Item]) -> Errand:
         host, ref = self._planner.host, self.current

@@ -59,13 +59,11 @@ class _Command(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def act(self, *, check: bool) -> Generator[Step, Completed, Outcome]:
         """Run it, unless `creates` or `removes` say that it was done; never in check mode."""
-        base: dict[str, Value] = {"cmd": self.shown(), "rc": 0, "stdout": "", "stderr": "", "stdout_lines": []}
-        base["stderr_lines"] = []
         reasons = self._reasons()
         guard = "".join(f"if {test}; then echo {word}; exit; fi\n" for word, (test, _) in reasons.items())
         guard += f"echo {_GOES_ON}\n" if guard else ""
         if check and not guard:
-            return Outcome(skipped=True, msg=_IN_CHECK_MODE, values=base)
+            return Outcome(skipped=True, msg=_IN_CHECK_MODE, values=self._not_run())
         begun = datetime.now()
         done = yield Run(self._placed(guard if check else guard + self.script()), stdin=b"" if check else self._stdin())
         ended = datetime.now()
@@ -73,10 +71,14 @@ class _Command(ActionModule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         word, _, rest = done.stdout.partition(b"\n") if guard else (b"", b"", done.stdout)
         if done.status == 0 and (found := reasons.get(word.decode("ascii", "replace"))):
             told = f"skipped, since {found[1]}"
-            return Outcome(msg=found[1], values=base | {"stdout": told, "stdout_lines": [told]})
+            return Outcome(msg=found[1], values=self._not_run() | {"stdout": told, "stdout_lines": [told]})
         if check:
-            return Outcome(changed=True, msg=_IN_CHECK_MODE, values=base)
+            return Outcome(changed=True, msg=_IN_CHECK_MODE, values=self._not_run())
         return self._outcome(replace(done, stdout=rest), times)
+
+    def _not_run(self) -> dict[str, Value]:
+        """Return what is registered of a command that was not run."""
+        return {"cmd": self.shown(), "rc": 0, "stdout": "", "stderr": "", "stdout_lines": [], "stderr_lines": []}
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
         """Return why it may not be run: by the word that the host says, the test for it and the reason."""

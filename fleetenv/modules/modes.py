@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)")
 _ACTION = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
@@ -25,6 +26,7 @@ def check_mode(mode: str | int) -> None:
         raise ValueError(f"'mode' {mode!r} is no file mode: write one like '0644' or 'u=rw,go=r'")
 
 
+@lru_cache(maxsize=1024)
 def octal(mode: str | int, *, before: str | None, directory: bool) -> str:
     """Return the mode that `mode` leads to, as four octal digits, from the one that a file has before.
 

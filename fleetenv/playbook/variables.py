@@ -20,6 +20,8 @@ from fleetenv.source import Value
 
 Layer = Mapping[str, Value]
 
+_NOTHING: Layer = {}
+
 ANSIBLE_VERSION: dict[str, Value] = {"full": "2.19.0", "major": 2, "minor": 19, "revision": 0, "string": "2.19.0"}
 """The Ansible whose language is spoken here: playbooks ask for it before they use a newer feature."""
 
@@ -195,7 +197,7 @@ class HostVariables:
             self._exported.clear()
             self.version += 1
 
-    def scope(self, play: Play | None, task: Task | None, /, **local: Value) -> Scope:
+    def scope(self, play: Play | None, task: Task | None, local: Layer = _NOTHING) -> Scope:
         """Return all variables that a task of a play sees; `local` ones (a loop's item) win over everything.
 
         From strongest to weakest: local, magic, extra vars, include params, role params, set_fact and registered,
@@ -204,7 +206,7 @@ class HostVariables:
         """
         if play is None and task is None and not local:
             if self._alone is None or self._alone[0] != self.version:
-                self._alone = (self.version, self._scope(None, None, {}))
+                self._alone = (self.version, self._scope(None, None, local))
             return self._alone[1]
         return self._scope(play, task, local)
 

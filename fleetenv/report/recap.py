@@ -70,8 +70,6 @@ class Recap(Sink):
     def __call__(self, event: Event) -> None:
         """Take one event."""
         match event:
-            case RunStarted():
-                self.hosts = {host: HostCounts() for host in event.hosts}
             case TaskFinished(item=None):
                 self._end_loop(event.host)
                 self._counts(event.host).count(event.status)
@@ -81,6 +79,8 @@ class Recap(Sink):
                     self._end_loop(event.host)
                     loop = self._loops[event.host] = _Loop(event.task)
                 loop.statuses.add(event.status)
+            case RunStarted():
+                self.hosts = {host: HostCounts() for host in event.hosts}
             case HostLost():
                 self._end_loop(event.host)
                 self._counts(event.host).count(Status.UNREACHABLE)

@@ -163,8 +163,8 @@ class Settings(Struct, frozen=True):
         Raises:
             InputError: a method that is not supported, or a name that cannot be one.
         """
-        wanted = next((each for each in (self.become, become) if each is not None), self.defaults.become)
-        if not wanted:
+        said = become if self.become is None else self.become
+        if not (self.defaults.become if said is None else said):
             return None
         method = self.become_method or method or self.defaults.become_method or "sudo"
         return Become(

@@ -169,7 +169,7 @@ def test_an_includes_variables_win_over_set_fact(project: Project) -> None:
     host.register("v", "fact")
     assert host.scope(play, task)["v"] == "include"
     assert host.scope(play, task)["item"] == "x"
-    assert host.scope(play, task, item="own loop")["item"] == "own loop"
+    assert host.scope(play, task, {"item": "own loop"})["item"] == "own loop"
 
 
 def test_omit_leaves_arguments_out() -> None:
