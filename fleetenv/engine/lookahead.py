@@ -99,6 +99,28 @@ class Lookahead:
             behind.popleft()
         return Coming(steps, self._questions_behind(item, behind))
 
+    def alike(self, item: Item) -> Iterator[Item]:
+        """Yield what the tasks right after an item's own do with the same module, whatever is registered until then.
+
+        Each is planned as it is asked for. A task with a time of its own is none of them.
+        """
+        unknown = {item.task.register or ""}
+        if _waits(item.task):
+            return
+        for task in self._tasks:
+            if (
+                not isinstance(task, Task)
+                or task.module != item.task.module
+                or task.timeout is not None
+                or _waits(task)
+            ):
+                return
+            items = self._planner.foresee(task, unknown)
+            if items is None:
+                return
+            yield from items
+            unknown.add(task.register or "")
+
     def _certain(self, item: Item, siblings: Sequence[Item]) -> Iterator[list[Item]]:
         """Yield what follows an item, task by task, as long as it is the same whatever is registered until then."""
         if not _leads_on(item):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -59,7 +59,7 @@ class Errand(Struct, frozen=True):
     progress: OnProgress
     timeout: float | None  # seconds for each message
     act: Callable[[Step], Awaitable[Completed]]  # carries out one step of an action
-    following: Callable[[], Sequence[Module]]  # what comes after it in the same loop, under the same account
+    following: Callable[[], Iterable[Module]]  # what comes after it, of the same module and under the same account
 
 
 async def perform(item: Item, errand: Errand) -> Result:

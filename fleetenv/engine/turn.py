@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -208,11 +209,13 @@ class Turns:
         async def act(step: Step) -> Completed:
             return await self.ahead.act(step, item, siblings, dialogue, progress, timeout)
 
-        def following() -> list[Module]:
+        def following() -> Iterator[Module]:
             if timeout is not None:
-                return []  # each has its own time
-            here = [each for each in siblings if (each.account, each.delegate_to) == (item.account, item.delegate_to)]
-            return [each.module for each in here if each.module and not each.meaning.check_mode]
+                return  # each has its own time
+            for each in chain(siblings, self._lookahead.alike(item)):
+                here = (each.account, each.delegate_to) == (item.account, item.delegate_to)
+                if here and each.module and not each.meaning.check_mode:
+                    yield each.module
 
         dialogue = self._dialogue(item.delegate_to)
         timeout = self._options.task_timeout

@@ -7,7 +7,7 @@ Arguments are msgspec struct fields: their annotations are what is checked, thei
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -123,10 +123,11 @@ class StateModule(Module, Generic[S], frozen=True, kw_only=True, forbid_unknown_
         """
         raise NotImplementedError
 
-    def followed_by(self, others: Sequence[Module]) -> StateModule[S]:
-        """Return the module, told what comes after it in the same loop on this host, under the same account.
+    def followed_by(self, others: Iterable[Module]) -> StateModule[S]:
+        """Return the module, told what comes after it on this host: of its kind, in the same loop or in the next tasks.
 
-        It may let the host begin with that work along with its own; the others' turns come all the same.
+        It may let the host begin with that work along with its own; the others' turns come all the same. Each that it
+        takes from `others` is planned for that.
         """
         return self
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -154,7 +155,7 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
     offers: Mapping[str, tuple[Offer, ...]] = {}
     """For each platform what the controller downloads for hosts."""
     coming: tuple[LockedEnv, ...] = ()
-    """What comes after it in the same loop, and is built in the same prefix."""
+    """What comes after it, in the same loop or in the next tasks, and is built in the same prefix."""
 
     def places(self) -> tuple[Place, ...]:
         """Return the environment, and the Miniconda that it belongs to."""
@@ -246,13 +247,13 @@ class LockedEnv(CondaEnv, frozen=True, kw_only=True, forbid_unknown_fields=True)
         build = sh(f"{self.prefix}/bin/python", "-I", f"{folder}/{builder.name}")
         yield Run(build, stdin=encoded(request), offers=offers, arrivals=f"{self.prefix}/pkgs/{FOLDER}")
 
-    def followed_by(self, others: Sequence[Module]) -> LockedEnv:
+    def followed_by(self, others: Iterable[Module]) -> LockedEnv:
         """Let the host begin with other environments of the same prefix while this one is compiled and checked."""
         mine = (self.prefix, self.packages_via)
-        environments = [each for each in others if isinstance(each, LockedEnv) and each.state == "present"]
-        coming = [each for each in environments if (each.prefix, each.packages_via) == mine]
-        coming = [each for each in coming if each.environment != self.environment]
-        return replace(self, coming=tuple(coming[:_MOST_COMING]))  # more would be sent with each of a long loop
+        environments = (each for each in others if isinstance(each, LockedEnv) and each.state == "present")
+        coming = (each for each in environments if (each.prefix, each.packages_via) == mine)
+        coming = (each for each in coming if each.environment != self.environment)
+        return replace(self, coming=tuple(islice(coming, _MOST_COMING)))  # more would be sent with each of a long loop
 
     def _coming(self, found: EnvironmentState) -> Iterator[Request]:
         """Say what environments that come later ask for, as far as it is known that this host can have them."""

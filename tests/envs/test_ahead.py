@@ -1,4 +1,4 @@
-"""Environments of one loop: built at the same time on a host, and yet one after the other for all who look."""
+"""Environments of a loop, or of tasks in a row: built at one time, and yet one after the other for all who look."""
 
 from __future__ import annotations
 
@@ -210,6 +210,32 @@ def test_with_a_timeout_each_has_its_own_time(machine: Machine, project: Project
 """)
     done = fleetenv_cli("apply", "site.yml", "-i", "hosts.yml", cwd=project.folder)
     assert done.status == 0, done.stdout + done.stderr
+
+
+def test_tasks_that_follow_each_other_are_begun_as_a_loop_is(
+    machine: Machine, project: Project, fleetenv_cli: CommandLine
+) -> None:
+    tasks(machine, project, "fleet-tensor", count=3)
+    for name, told in (("cv_detect", "-e"), ("rl_play", "! -e")):  # whether it was built ahead of its turn
+        spec = project.folder / f"envs/{name}.yml"
+        verify = f"test {told} $CONDA_PREFIX/conda-meta/.fleetenv-ahead"
+        spec.write_text(spec.read_text() + f"fleetenv: {{verify: ['{verify}']}}\n")
+    (project.folder / "hosts.yml").write_text("all: {hosts: {a: {ansible_connection: local, wanted: true}}}\n")
+    common = f"prefix: {machine.prefix}, pip_index: {project.channel.simple}"
+    (project.folder / "site.yml").write_text(f"""\
+- hosts: a
+  gather_facts: false
+  tasks:
+    - conda_env: {{spec: nlp_train.yml, {common}}}
+    - conda_env: {{spec: cv_detect.yml, {common}}}
+      when: wanted
+      register: second
+    - conda_env: {{spec: rl_play.yml, {common}}}
+      when: second is changed
+""")
+    done = fleetenv_cli("apply", "site.yml", "-i", "hosts.yml", cwd=project.folder)
+    assert done.status == 0, done.stdout + done.stderr
+    assert [machine.current(name).is_dir() for name in NAMES] == [True] * 3
 
 
 def _until_killed(machine: Machine, task: LockedEnv) -> None:
