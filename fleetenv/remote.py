@@ -126,6 +126,18 @@ class Probe(Struct, Generic[T_co], frozen=True):
         return hash((self.script, self.stdin))
 
 
+class Kit(Struct, frozen=True):
+    """Functions that a shell keeps, see [`Run`][]: once it knows them, a question is no more than a call of one."""
+
+    functions: str
+    asked: str  # the name of the function that is called with the subjects
+
+    @property
+    def script(self) -> str:
+        """All of it, for a shell that knows nothing yet."""
+        return f'{self.functions}{self.asked} "$@"\n'
+
+
 class Lookup(Struct, Generic[T_co], frozen=True):
     """A probe about one of many subjects: all lookups of equal `script` are asked as one, with one parse.
 
@@ -136,13 +148,7 @@ class Lookup(Struct, Generic[T_co], frozen=True):
     script: str
     parse: Callable[[Completed], Mapping[str, T_co]]
     subject: str
-    function: str = ""
-    """Which function the script's last line calls with `"$@"`, where all before it is a [`Run`][]'s `kit`."""
-
-    @property
-    def kit(self) -> str:
-        """What a shell has to know once, before it can be asked by the function's name."""
-        return self.script.removesuffix(f'{self.function} "$@"\n') if self.function else ""
+    kit: Kit | None = None  # what the script consists of, where a shell can keep it
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Lookup) and (other.script, other.subject) == (self.script, self.subject)

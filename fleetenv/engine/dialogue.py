@@ -265,6 +265,6 @@ def _batches(asked: Iterable[Asked]) -> list[_Batch]:
 
 def _asking(lookup: Lookup[Any], subjects: Sequence[str]) -> tuple[str, str]:
     """Return the script that asks a lookup of many subjects, and the kit that it needs."""
-    if lookup.function:
-        return sh(lookup.function, *subjects), lookup.kit
+    if lookup.kit:
+        return sh(lookup.kit.asked, *subjects), lookup.kit.functions
     return f"{sh('set', '--', *subjects)}\n{lookup.script}", ""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from fleetenv.remote import Completed, Lookup, on_host
+from fleetenv.remote import Completed, Kit, Lookup, on_host
 
 T = TypeVar("T")
 
@@ -20,8 +20,11 @@ SHOWN = 256 * 1024
 MOST_SHOWN = 32
 """Files of which one answer holds the content: with more, a host's answer could become too long."""
 
-_FUNCTION = "fe_look"
-_SCRIPT = on_host("files.sh").replace("@LIMIT@", str(SHOWN + 1)).replace("@MOST@", str(MOST_SHOWN))
+_KIT = Kit(
+    on_host("files.sh").replace("@LIMIT@", str(SHOWN + 1)).replace("@MOST@", str(MOST_SHOWN)),
+    asked="fe_look",
+)
+_SCRIPT = _KIT.script
 
 
 def file_lookup(subject: str, parse: Callable[[Completed], Mapping[str, T]]) -> Lookup[T]:
@@ -33,7 +36,7 @@ def file_lookup(subject: str, parse: Callable[[Completed], Mapping[str, T]]) -> 
             which it is; or `s`, or `S` (about what a link leads to), with the name of a checksum, as `stat` wants it.
         parse: Turns the whole answer into what was found of each subject that it knows; see [`Told`][].
     """
-    return Lookup(f'{_SCRIPT}{_FUNCTION} "$@"\n', parse, subject, _FUNCTION)
+    return Lookup(_SCRIPT, parse, subject, _KIT)
 
 
 class Stat(Struct, frozen=True):

@@ -4,7 +4,8 @@ The remote shell is POSIX `sh` in a loop. It is started by [`BOOTSTRAP`][], whic
 holds; everything else comes on its standard input, message by message:
 
     HEADER: two decimal numbers and a newline: bytes of script, bytes of data behind it
-    SCRIPT: one command for each item, which evaluates the item's own text in a subshell of its own
+    SCRIPT: one command for each item, which evaluates the item's own text in a subshell of its own; or, without one,
+            calls functions of a kit, which the first script that needs it defines
     DATA:   what items read as their standard input, one after the other
 
 A script that is one short line stands in the header, behind the numbers: the shell then reads it without any process,

@@ -73,9 +73,9 @@ def test_stat_is_asked_in_one_question_with_files_of_other_tasks(driver: Driver,
     (tmp_path / "l").symlink_to("x")
     of_stat = [Stat(path=f"{tmp_path}/{name}", follow=True).observe() for name in ("x", "l", "absent")]
     of_files = [look_up(f"{tmp_path}/{name}", content=content_of(b"text")) for name in ("x", "l", "absent")]
-    assert {each.kit for each in of_stat} == {each.kit for each in of_files} != {""}
+    assert {each.script for each in (*of_stat, *of_files)} == {of_stat[0].script}
     subjects = [each.subject for each in (*of_stat, *of_files)]
-    answer = driver.run(f"{of_stat[0].kit}{sh(of_stat[0].function, *subjects)}")
+    answer = driver.run(f"{sh('set', '--', *subjects)}\n{of_stat[0].script}")
     x, led, absent = (of_stat[0].parse(answer)[each.subject] for each in of_stat)
     assert x
     assert led
