@@ -43,6 +43,9 @@ COMMANDS = {
     "demo": "tell the whole story on this machine, in disposable hosts",
 }
 
+_SEVERAL_WORDS = frozenset({"rollback", "show", "lock", "lint", "outdated"})
+"""Commands of several arguments that are not options, the last of which may be left out, or given many times."""
+
 _GARBAGE_THRESHOLD = 50_000
 """Objects until Python looks for circles among them: by default, 700, that takes a tenth of a short run."""
 
@@ -108,5 +111,7 @@ def _run(name: str, words: list[str]) -> int:
         allow_abbrev=False,
     )
     command.add_arguments(parser)
-    status: int = command.run(parser.parse_args(words, argparse.Namespace(words=(name, *words))))
+    # argparse takes an optional argument for left out when an option stands between it and the one before.
+    parse = parser.parse_intermixed_args if name in _SEVERAL_WORDS else parser.parse_args
+    status: int = command.run(parse(words, argparse.Namespace(words=(name, *words))))
     return status

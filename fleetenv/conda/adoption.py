@@ -78,6 +78,8 @@ def adopt(found: Handmade, name: str, origin: str, path: Path, wishes: Wishes) -
     packages = _canonical(found.conda)
     pip, warnings = _pip_section(found)
     warnings += [f"{each} cannot be understood, and is left out" for each in found.unread]
+    if wishes.requested_only and not any(record.requested for record in packages):
+        warnings.append("its records do not say what somebody asked for: the spec names every package")
     spec = _write_spec(path, _document(name, found, packages, pip, wishes), [origin, *warnings])
     if found.variables:
         warnings.append(f"look at its variables before you commit them: {', '.join(found.variables)}")

@@ -83,6 +83,8 @@ def test_a_rollback_is_one_round_trip_and_says_how_to_keep_it(
     again = command("rollback", "nlp_train", "gpu01")
     assert again.status == 2
     assert "gpu01  failed: nlp_train has no generation before " in again.stdout
+    done = command("rollback", "nlp_train", "-i", hosts[0], "gpu01", "--to", "2")  # as the manual writes it
+    assert "nlp_train switched on 1 host of 1" in done.stdout
     done = command("rollback", "nlp_train", "--to", "2")
     assert done.status == 0
     assert (first.python(code), second.python(code)) == ("2.0", "2.0")
