@@ -52,6 +52,7 @@ def fill(request: Request, generation: Path, offered: str | None, following: Fol
         sealed = not _is_doubtful(request) and seals.unbroken(here)
         packages.install(records, generation, supply, progress, sealed=sealed)
         progress.reach(len(records))
+        seals.remember(folders, generation)
         cached = packages.cached(records, supply.cache)
         fetched = wheels.fetch(pip, supply, generation, request.pip_options)
     following.begin()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SEAL = "info/fleetenv-seal"
+_checked: dict[Path, tuple[str, int]] = {}  # folder -> sha256 of its archive, and when that was seen, in ns
 
 
 def unbroken(packages: Mapping[Path, str]) -> bool:
@@ -30,6 +31,10 @@ def unbroken(packages: Mapping[Path, str]) -> bool:
     """
     sealed: dict[int, list[Path]] = {}  # by the time of the seal: those of one build have the same
     for folder, sha256 in packages.items():
+        seen, when = _checked.get(folder, ("", 0))
+        if seen and seen == sha256:
+            sealed.setdefault(when, []).append(folder)
+            continue
         seal = folder / _SEAL
         try:
             found = os.lstat(seal)
@@ -39,19 +44,29 @@ def unbroken(packages: Mapping[Path, str]) -> bool:
             return False
         sealed.setdefault(found.st_mtime_ns, []).append(folder)
     cores = len(os.sched_getaffinity(0))
-    parts = [folders[part::cores] for folders in sealed.values() for part in range(min(cores, len(folders)))]
+    parts = [(when, each[part::cores]) for when, each in sealed.items() for part in range(min(cores, len(each)))]
     try:
-        searches = [_search(folders) for folders in parts]
+        searches = [_search(folders, when) for when, folders in parts]
     except FileNotFoundError:  # a host without find
         return False
     newer = [process.communicate()[0] for process in searches]
     return not any(newer) and all(process.returncode == 0 for process in searches)
 
 
-def _search(folders: list[Path]) -> subprocess.Popen[bytes]:
-    """Begin to search packages of one build for something that is newer than their seals."""
-    command = ["find", *map(str, folders), "-newer", str(folders[0] / _SEAL)]
+def _search(folders: list[Path], when: int) -> subprocess.Popen[bytes]:
+    """Begin to search packages for something that is newer than a time, in ns."""
+    command = ["find", *map(str, folders), "-newermt", f"@{when // 10**9}.{when % 10**9:09d}"]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def remember(packages: Mapping[Path, str], generation: Path) -> None:
+    """Know for builders that this one starts which packages were checked when they were linked into a generation.
+
+    Scripts of packages may write through hard links into what was checked before: then nothing is known.
+    """
+    if not any((generation / "bin").glob(".*-link.sh")):
+        when = (generation / "conda-meta").stat().st_mtime_ns  # the last package's record was written
+        _checked.update({folder: (sha256, when) for folder, sha256 in packages.items()})
 
 
 def seal(packages: Mapping[Path, str]) -> None:
@@ -72,6 +87,7 @@ def seal(packages: Mapping[Path, str]) -> None:
 
 def break_all(cache: Path) -> None:
     """Break all seals of a package cache: something has gone wrong, though they were unbroken."""
+    _checked.clear()
     for path in cache.glob(f"*/{_SEAL}"):
         with suppress(OSError):
             path.unlink()

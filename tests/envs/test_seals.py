@@ -64,6 +64,38 @@ def test_any_change_breaks_a_seal(packages: dict[Path, str], which: int, change:
     assert not seals.unbroken(packages)
 
 
+@pytest.fixture
+def generation(tmp_path: Path) -> Path:
+    """A generation into which packages were linked some time ago."""
+    generation = tmp_path / "generation"
+    (generation / "bin").mkdir(parents=True)
+    (generation / "conda-meta").mkdir()
+    return generation
+
+
+def test_what_a_build_has_linked_is_whole_for_those_that_it_starts(packages: dict[Path, str], generation: Path) -> None:
+    (cache,) = {folder.parent for folder in packages}
+    seals.break_all(cache)
+    seals.remember(packages, generation)
+    assert seals.unbroken(packages)
+    assert not seals.unbroken(dict.fromkeys(packages, "0" * 64))
+    (next(iter(packages)) / "lib/module.py").write_text("x = 2\n")
+    os.utime(generation / "conda-meta", ns=(LATER, LATER))
+    seals.remember(packages, generation)
+    assert not seals.unbroken(packages)
+    seals.break_all(cache)
+
+
+def test_where_packages_have_scripts_nothing_is_known_of_what_was_linked(
+    packages: dict[Path, str], generation: Path
+) -> None:
+    (generation / "bin/.second-post-link.sh").touch()
+    (cache,) = {folder.parent for folder in packages}
+    seals.break_all(cache)
+    seals.remember(packages, generation)
+    assert not seals.unbroken(packages)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_seal_that_another_user_has_set_counts_for_nothing(packages: dict[Path, str]) -> None:
     os.chown(next(iter(packages)) / "info/fleetenv-seal", 65534, 65534)
