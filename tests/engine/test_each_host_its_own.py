@@ -80,3 +80,30 @@ def test_what_hosts_find_out_in_the_run(project: Project) -> None:
         host: f"{kinds[host]} {number // 4} {'now' if number // 4 == 1 else '-'}" for number, host in enumerate(HOSTS)
     }
     assert written(project, "three") == {host: f"odd {kinds[host]}" for host in HOSTS}
+
+
+def test_names_that_tell_what_is_known_when_the_task_is_done(project: Project) -> None:
+    project.write("hosts.yml", INVENTORY)
+    project.apply(
+        playbook="""
+        - hosts: all
+          gather_facts: false
+          tasks:
+            - {name: "{{ greeting }}", debug: {msg: hi}}
+            - set_fact: {step: first}
+            - {name: begin, debug: {msg: hi}, changed_when: true, notify: go}
+            - meta: flush_handlers
+            - set_fact: {step: "{{ number // 4 }}"}
+            - {name: "{{ nobody_defines_it }}", debug: {msg: hi}, changed_when: true, notify: go}
+          handlers:
+            - {name: "go {{ step }}", listen: go, debug: {msg: hi}}
+        """
+    )
+    words = {host: "HELLO" if host in ("n03", "n07") else "hello" for host in HOSTS}
+    assert {host: [each["task"] for each in project.report[host]["tasks"]] for host in HOSTS} == {
+        host: [
+            f"{words[host]} {host}", "set_fact", "begin", "go first",
+            "set_fact", "{{ nobody_defines_it }}", f"go {number // 4}",
+        ]
+        for number, host in enumerate(HOSTS)
+    }  # fmt: skip
