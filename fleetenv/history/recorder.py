@@ -219,7 +219,9 @@ class Recorder(Sink):
             self._failed = True
 
     def _host(self, name: str) -> _Host:
-        return self._hosts.setdefault(name, _Host())
+        if name not in self._hosts:
+            self._hosts[name] = _Host()
+        return self._hosts[name]
 
     def _clock(self, name: str) -> None:
         host = self._host(name)

@@ -104,7 +104,9 @@ class Recap(Sink):
         return EXIT_FAILED * failed + EXIT_UNREACHABLE * unreachable
 
     def _counts(self, host: str) -> HostCounts:
-        return self.hosts.setdefault(host, HostCounts())
+        if host not in self.hosts:
+            self.hosts[host] = HostCounts()
+        return self.hosts[host]
 
     def _end_loop(self, host: str) -> None:
         loop = self._loops.pop(host, None)
