@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from fleetenv.engine.dialogue import Account, Asked, Dialogue
 from fleetenv.modules.filestate import content_of, look_up
 from fleetenv.modules.stat import Stat
 from fleetenv.remote import sh
+from fleetenv.shell import Settings, connect
 
 from .conftest import Driver
 
@@ -92,3 +98,41 @@ def test_stat_is_asked_in_one_question_with_files_of_other_tasks(driver: Driver,
         "x",
         None,
     )
+
+
+def test_a_further_question_starts_two_programs_however_many_files_it_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes on the hosts are what a re-run of many tasks waits for."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("stat", "sha256sum", "sha1sum", "readlink", "head", "cat"):
+        (programs / name).write_text(f'#!/bin/sh\necho {name} >>"$LOG"\nexec {shutil.which(name)} "$@"\n')
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "link").symlink_to("file")
+    wanted = content_of(b"text")
+    asked = [
+        Asked(Account(), question)
+        for name in ("file", "link", "absent")
+        for question in (look_up(f"{tmp_path}/{name}", content=wanted), look_up(f"{tmp_path}/{name}"))
+    ]
+    asked.append(Asked(Account(), Stat(path=f"{tmp_path}/file", get_checksum=False).observe()))
+
+    async def ask_thrice() -> list[list[str]]:
+        log = tmp_path / "log"
+        dialogue = Dialogue(lambda: connect(Settings(host="here", address="here", transport="local")))
+        started = []
+        for _ in range(3):
+            assert (await dialogue.answer(asked[0], early=lambda: asked)).content == wanted
+            started.append(log.read_text().split())
+            log.unlink()
+            dialogue.forget()
+        await dialogue.close()
+        return started
+
+    first, *further = asyncio.run(ask_thrice())
+    assert first == ["head", "stat", "stat", "sha256sum"]  # it is tried once whether stat tells links unquoted
+    assert further == [["stat", "sha256sum"]] * 2
