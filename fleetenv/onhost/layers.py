@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .census_layers import virtualenvs
 from .generations import Generations
 from .places import BASE, homes
 
@@ -121,6 +120,8 @@ def registered(prefix: Path) -> list[Layer]:
 
 def found(prefix: Path) -> list[Layer]:
     """List those that are registered, others that lie beside them, and those at usual places in homes, by path."""
+    from .census_layers import virtualenvs  # which a rollback does without
+
     layers = {layer.path: layer for layer in registered(prefix)}
     for place in virtualenvs([str(path) for path in layers], homes()):
         path = Path(os.path.realpath(Path(place).parent), Path(place).name)

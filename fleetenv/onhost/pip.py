@@ -84,6 +84,8 @@ def _environment() -> dict[str, str]:
 
 
 def _reason(output: list[str]) -> str:
-    errors = [line.removeprefix("ERROR: ") for line in output if line.startswith("ERROR: ")]
-    text = errors[0] if errors else (output[-1] if output else "it failed without a word")
+    at = next((at for at, line in enumerate(output) if line.startswith("ERROR: ")), -1)
+    text = output[at].removeprefix("ERROR: ") if output else "it failed without a word"
+    if text.endswith(":") and 0 <= at < len(output) - 1:  # what it is about stands on the next line
+        text = f"{text} {output[at + 1]}"
     return re.sub(r"//[^/@\s]*@", "//", text)

@@ -128,6 +128,8 @@ def test_what_differs_is_seen_and_a_failed_build_changes_nothing(machine: Machin
     wrong = task(machine, based, wanted[:-10] + "0" * 9 + "\n")
     with pytest.raises(TaskFailed, match=r"pip: .*HASH"):
         machine.apply(wrong)
+    with pytest.raises(TaskFailed, match=r"pip: In --require-hashes mode.* These do not: fleet-metrics"):
+        machine.apply(task(machine, based, hashed(based, "fleet-plots")))
     generations = machine.home / "venvs" / ".fleetenv" / "plots"
     assert (machine.home / "venvs" / "plots").readlink() == before
     assert [path.name for path in generations.iterdir()] == [before.name]
