@@ -63,7 +63,8 @@ class Told:
         self.denied: list[str] = []  # subjects
         self.inside: dict[str, str] = {}  # subject -> path that is absent
         self.present: dict[str, str] = {}  # subject -> path
-        self.may: dict[str, tuple[str, str]] = {}  # subject -> of r, w and x what the user may do; the file's checksum
+        self.may: dict[str, tuple[str, str]] = {}  # subject -> of r, w and x what the user may do; 'summed' or 'empty'
+        self.hashes: dict[str, dict[str, str]] = {}  # name of a checksum -> path -> what it is
         # all others by path
         self.stats: dict[str, Stat] = {}
         self.led: dict[str, Stat] = {}  # of what a link leads to
@@ -109,6 +110,9 @@ class Told:
                     self.unreadable.add(next(fields))
                 elif tag == "sums":
                     self.sums = _sums(next(fields))
+                elif tag == "hashes":
+                    name = next(fields)
+                    self.hashes[name] = _sums(next(fields))
                 elif tag == "content":
                     path = next(fields)
                     self.data[path] = base64.b64decode(next(fields), validate=True)
@@ -122,10 +126,10 @@ _ESCAPES = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
 
 
 def _sums(text: str) -> dict[str, str]:
-    """Read sha256sum's lines; it escapes a name with newlines or backslashes, and says so by a backslash before it."""
+    """Read the lines of sha256sum and its like; a backslash before a line says that the name's are escaped in it."""
     found = {}
     for line in text.split("\n"):
-        if matched := re.fullmatch(r"(\\?)([0-9a-f]{64}) [ *](.*)", line, re.DOTALL):
+        if matched := re.fullmatch(r"(\\?)([0-9a-f]{32,128}) [ *](.*)", line, re.DOTALL):
             name = re.sub(r"\\[\\nr]", lambda each: _ESCAPES[each[0]], matched[3]) if matched[1] else matched[3]
             found[name] = matched[2]
     return found

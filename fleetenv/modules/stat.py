@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal, get_args
 
@@ -151,9 +150,10 @@ def _facts(told: Told, subject: str) -> FileFacts:
     stat = (told.led if follows else told.stats).get(path)
     if stat is None:  # gone between the shell's look and stat's, or a link to nothing
         return FileFacts(exists=False)
-    access, checksum = told.may[subject]
-    if checksum == "empty":
-        checksum = _OF_NOTHING.get(subject[1:].partition(":")[0], "")
+    access, content = told.may[subject]
+    algorithm = subject[1:].partition(":")[0]
+    sums = told.hashes.get(algorithm, {}) if content == "summed" else {}
+    checksum = _OF_NOTHING.get(algorithm, "") if content == "empty" else sums.get(path, "")
     numbers = [stat.number(index) for index in range(len(stat.words))]
     mode, links, uid, gid, size, blocks, block_size, device, inode, atime, mtime, ctime = numbers
     return FileFacts(
@@ -173,7 +173,7 @@ def _facts(told: Told, subject: str) -> FileFacts:
         owner=stat.owner,
         group=stat.group,
         access=access,
-        checksum=checksum if re.fullmatch("[0-9a-f]+", checksum) else "",
+        checksum=checksum,
         target=told.targets.get(path),
         real=told.real.get(path),
     )

@@ -1,7 +1,7 @@
 # What files on a host are like: NUL-separated records, asked for by fleetenv.modules.fileanswer.
 # The host's shell keeps these functions and runs them in itself: all their names begin with fe_, and none ends it.
 fe_look() {  # subjects: options, the sum that is wanted, the path; the lists below are references to them, for eval
-  fe_i=0 fe_all='' fe_told='' fe_links='' fe_real='' fe_led='' fe_read='' fe_wanted=''
+  fe_i=0 fe_all='' fe_told='' fe_links='' fe_real='' fe_led='' fe_read='' fe_wanted='' fe_kinds=''
   for fe_x do
     fe_i=$((fe_i+1)) fe_o=${fe_x%%:*} fe_p=${fe_x#*:} fe_in=''
     case $fe_p in '~'|'~/'*) fe_p=$HOME${fe_p#?};; esac
@@ -30,6 +30,7 @@ fe_look() {  # subjects: options, the sum that is wanted, the path; the lists be
       1s*) fe_real="$fe_real $fe_v";;
     esac
   done
+  for fe_k in $fe_kinds; do fe_hash; done
   fe_sums=''
   if [ -n "$fe_all" ]; then
     eval "fe_stat $fe_all"
@@ -49,7 +50,7 @@ fe_missing() {  # denied where the nearest folder that can be seen may not be se
   elif [ -z "$fe_in" ]; then fe_told="$fe_told absent \"\${$fe_i}\""
   else fe_told="$fe_told inside \"\${$fe_i}\" $fe_v"; fi
 }
-fe_may() {  # what may be done with it, and its sum
+fe_may() {  # what may be done with it, and whether there is something to sum
   fe_r='' fe_c=''
   [ -r "$fe_p" ] && fe_r=r; [ -w "$fe_p" ] && fe_r=${fe_r}w; [ -x "$fe_p" ] && fe_r=${fe_r}x
   case $fe_o:$fe_l in
@@ -57,11 +58,18 @@ fe_may() {  # what may be done with it, and its sum
     *)  # of what is empty the controller knows it; files of /proc only seem to be
       if ! [ -f "$fe_p" ] || ! [ -r "$fe_p" ]; then :
       elif [ -s "$fe_p" ] || { IFS= read -r fe_c <"$fe_p" || [ -n "$fe_c" ]; }; then
-        fe_c=$(exec "${fe_o#?}sum" <"$fe_p"); fe_c=${fe_c%% *}
+        fe_c=summed fe_k=${fe_o#?}
+        case " $fe_kinds " in *" $fe_k "*) ;; *) fe_kinds="$fe_kinds $fe_k"; eval "fe_of_$fe_k=''";; esac
+        eval "fe_of_$fe_k=\"\$fe_of_$fe_k \$fe_v\""
       else fe_c=empty; fi;;
   esac
-  eval "fe_c$fe_i=\$fe_c"
-  fe_told="$fe_told may \"\${$fe_i}\" \"$fe_r\" \"\$fe_c$fe_i\""
+  fe_told="$fe_told may \"\${$fe_i}\" \"$fe_r\" \"$fe_c\""
+}
+fe_hash() {  # all files of a kind of sum
+  eval "fe_x=\$fe_of_$fe_k"
+  fe_c=$(eval "LC_ALL=C exec ${fe_k}sum -- $fe_x")
+  eval "fe_of_$fe_k=\$fe_c"
+  fe_told="$fe_told hashes $fe_k \"\$fe_of_$fe_k\""
 }
 fe_stat() {  # links' targets along with all else where stat can tell them unquoted: GNU's, since 8.25
   if [ -z "$fe_links" ]; then LC_ALL=C stat --printf "stat$fe_format" -- "$@"; return; fi

@@ -45,6 +45,9 @@ def test_a_file_with_its_checksum(driver: Driver, tmp_path: Path) -> None:
     assert int(found["mtime"]) == int(own.st_mtime)
     assert stat(driver, f"path: {path}\nchecksum_algorithm: md5")["checksum"] == hashlib.md5(b"text").hexdigest()
     assert "checksum" not in stat(driver, f"path: {path}\nget_checksum: false")
+    (tmp_path / "new\nline\\").write_bytes(b"text")
+    named = stat(driver, f'path: "{tmp_path}/new\\nline\\\\"\nchecksum_algorithm: sha512')
+    assert named["checksum"] == hashlib.sha512(b"text").hexdigest()
 
 
 def test_a_file_without_content_and_one_that_only_seems_so(driver: Driver, tmp_path: Path) -> None:
@@ -78,15 +81,18 @@ def test_stat_is_asked_in_one_question_with_files_of_other_tasks(driver: Driver,
     (tmp_path / "x").write_text("text")
     (tmp_path / "l").symlink_to("x")
     of_stat = [Stat(path=f"{tmp_path}/{name}", follow=True).observe() for name in ("x", "l", "absent")]
+    of_stat.append(Stat(path=f"{tmp_path}/x", checksum_algorithm="sha256").observe())
     of_files = [look_up(f"{tmp_path}/{name}", content=content_of(b"text")) for name in ("x", "l", "absent")]
     assert {each.script for each in (*of_stat, *of_files)} == {of_stat[0].script}
     subjects = [each.subject for each in (*of_stat, *of_files)]
     answer = driver.run(f"{sh('set', '--', *subjects)}\n{of_stat[0].script}")
-    x, led, absent = (of_stat[0].parse(answer)[each.subject] for each in of_stat)
+    x, led, absent, other = (of_stat[0].parse(answer)[each.subject] for each in of_stat)
     assert x
     assert led
     assert absent
+    assert other
     assert (x.size, led.size, led.target, absent.exists) == (4, 4, "x", False)
+    assert other.checksum == hashlib.sha256(b"text").hexdigest()
     assert x.checksum == led.checksum == hashlib.sha1(b"text").hexdigest()
     file, link, nothing = (of_files[0].parse(answer)[each.subject] for each in of_files)
     assert file
@@ -100,7 +106,7 @@ def test_stat_is_asked_in_one_question_with_files_of_other_tasks(driver: Driver,
     )
 
 
-def test_a_further_question_starts_two_programs_however_many_files_it_is_about(
+def test_a_further_question_starts_stat_and_a_program_for_each_kind_of_sum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Processes on the hosts are what a re-run of many tasks waits for."""
@@ -119,7 +125,7 @@ def test_a_further_question_starts_two_programs_however_many_files_it_is_about(
         for name in ("file", "link", "absent")
         for question in (look_up(f"{tmp_path}/{name}", content=wanted), look_up(f"{tmp_path}/{name}"))
     ]
-    asked.append(Asked(Account(), Stat(path=f"{tmp_path}/file", get_checksum=False).observe()))
+    asked += [Asked(Account(), Stat(path=f"{tmp_path}/{name}").observe()) for name in ("file", "bin/stat", "bin")]
 
     async def ask_thrice() -> list[list[str]]:
         log = tmp_path / "log"
@@ -134,5 +140,5 @@ def test_a_further_question_starts_two_programs_however_many_files_it_is_about(
         return started
 
     first, *further = asyncio.run(ask_thrice())
-    assert first == ["head", "stat", "stat", "sha256sum"]  # it is tried once whether stat tells links unquoted
-    assert further == [["stat", "sha256sum"]] * 2
+    assert first == ["head", "sha1sum", "stat", "stat", "sha256sum"]  # once: does stat tell links unquoted?
+    assert further == [["sha1sum", "stat", "sha256sum"]] * 2
