@@ -9,6 +9,7 @@ import datetime
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
+from keyword import kwlist
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
 _FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
+_NAMED = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
+_NO_NAMES = frozenset({*kwlist, "true", "false", "none", "self", "super", "caller", "loop"})
 
 
 class Templates:
@@ -146,6 +149,9 @@ class Templates:
 
     def run(self, text: SourceText, reading: Reading) -> object:
         """Render one text, for a [`Reading`][]."""
+        filled = _filled(text, reading)
+        if filled is not None:
+            return filled
         template = self._compiled.get(("value", text))
         if template is None:
             template = self._compile(text, text.location, lambda: self._environment(escape=True).from_string(text))
@@ -278,6 +284,28 @@ class Templates:
         except _faults() as error:
             place = line_of(error, template) or location
             raise InputError(f"cannot render the template: {error}", location=place) from error
+
+
+def _filled(text: SourceText, reading: Reading) -> str | None:
+    """Give what Jinja would, whose import takes a fifth of a small run: of a line that only names variables with text.
+
+    None: it is something else, or something is wrong, which Jinja finds as well.
+    """
+    pieces = _pieces(str(text))
+    try:
+        values = [reading.variable(each) if number % 2 else each for number, each in enumerate(pieces)]
+    except (KeyError, InputError):
+        return None
+    texts = [each for each in values if type(each) is str]
+    return "".join(texts) if texts and len(texts) == len(values) else None
+
+
+@cache
+def _pieces(text: str) -> list[str]:
+    """Split a line into what is written and, every second one, a variable's name; nothing if there is more to it."""
+    pieces = _NAMED.split(text)
+    written, names = "".join(pieces[::2]), pieces[1::2]
+    return [] if re.search(r"[{}\r\n]", written) or not _NO_NAMES.isdisjoint(names) else pieces
 
 
 @cache
