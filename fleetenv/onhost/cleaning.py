@@ -65,29 +65,21 @@ def answer(prefix: str, names: Sequence[str], keep: int, *, check: bool, who: st
         who: user@controller.
         wait: Seconds to wait for another fleetenv.
     """
-    root = Path(prefix)
-    layers = found(root)
+    plan = _Plan(Path(prefix), names, keep)
+    folders = plan.folders()
     if check:
-        busy = [str(each) for folder in _folders(root, layers, names) if (each := holder_of(folder))]
-        plan = _Plan(root, names, keep, layers)
+        busy = [str(each) for folder in folders if (each := holder_of(folder))]
         notes = [f"what {each} is working on is not looked at" for each in busy]
         return Cleaning([doomed.item for doomed in plan.items(busy=bool(busy))], plan.notes() + notes)
     with ExitStack() as holding:
-        for folder in _folders(root, layers, names):
+        for folder in folders:
             holding.enter_context(hold(folder, who, "cleaning", wait))
-        plan = _Plan(root, names, keep, layers)
+        plan = _Plan(Path(prefix), names, keep)  # as it is now that nobody changes it
         doomed = list(plan.items(busy=False))  # all of it before the first is removed: hard links are counted
         notes = plan.notes()
         items = [_carry_out(each) for each in doomed]
         plan.remove_empty()
         return Cleaning(items, notes)
-
-
-def _folders(prefix: Path, layers: Sequence[Layer], names: Sequence[str]) -> list[Path]:
-    """List the folders whose locks say that nobody is building: of the environments, and of each virtualenv's place."""
-    ours = [layer for layer in layers if layer.managed and (layer.own or str(layer.path) in names)]
-    kept = {layer.generations.folder.parent for layer in ours}
-    return [prefix / "envs" / ".fleetenv", *sorted(kept)]
 
 
 def _carry_out(doomed: _Doomed) -> Item:
@@ -103,17 +95,25 @@ def _carry_out(doomed: _Doomed) -> Item:
 class _Plan:
     """What is to go, in the order in which it goes: a package becomes unreferenced as its last environment does."""
 
-    def __init__(self, prefix: Path, names: Sequence[str], keep: int, layers: Sequence[Layer]) -> None:
+    def __init__(self, prefix: Path, names: Sequence[str], keep: int) -> None:
         self._prefix = prefix
         self._names = names
         self._keep = keep
-        self._layers = layers
+        layers = self._layers = found(prefix)
+        self._own = [layer for layer in layers if layer.managed and (layer.own or str(layer.path) in names)]
+        generations = prefix / "envs" / ".fleetenv"
+        self._is_guest = bool(self._own) and generations.is_dir() and not os.access(generations, os.W_OK)
         places = [place.path for place in environments(prefix)]  # some are links
         places += [path for layer in layers for path in (layer.path, *layer.copies)]
         self._processes = Processes(prefix, *places)
         self._removed = Tally()
         self._settled = time.time() - _SETTLED
         self._doomed: set[Path] = set()  # environments and generations
+
+    def folders(self) -> list[Path]:
+        """List the folders whose locks say that nobody is building: of environments, and of each virtualenv's place."""
+        kept = {layer.generations.folder.parent for layer in self._own}
+        return [*([] if self._is_guest else [self._prefix / "envs" / ".fleetenv"]), *sorted(kept)]
 
     def notes(self) -> list[str]:
         """Say which of the names are none of an environment here, and what could not be seen."""
@@ -125,6 +125,8 @@ class _Plan:
             for name in lacking
         ]
         notes += ["base is Miniconda's own, and stays"] if BASE in self._names else []
+        if self._is_guest:
+            notes.append(f"only virtualenvs of your own are looked at: what lies in {self._prefix} is others' to clean")
         kind = network_file_system(
             Path("/proc/self/mounts").read_text("utf-8", "replace"), os.path.realpath(self._prefix)
         )
@@ -143,10 +145,14 @@ class _Plan:
         for layer in self._layers:  # first: an environment's generation goes only when nothing stands on it
             if str(layer.path) in self._names:
                 yield self._virtualenv(layer)
-            elif layer.managed and layer.own:
+            elif layer in self._own:
                 if not busy:
                     yield from self._unfinished(layer.generations)
                 yield from self._copies(layer)
+        if not busy:
+            yield from self._arrivals()
+        if self._is_guest:
+            return
         for generations in every(self._prefix):
             if not busy:
                 yield from self._unfinished(generations)
@@ -230,12 +236,17 @@ class _Plan:
     def _transfers(self) -> Iterator[_Doomed]:
         """Yield what is left of downloads, and of what the controller sent, when nobody went on with them."""
         tools, downloads = self._prefix / ".fleetenv", self._prefix / "pkgs" / FOLDER
-        own = {layer.generations.folder.parent for layer in self._layers if layer.own and layer.managed}
-        arrived = [path for folder in sorted(own) for path in sorted((folder / ARRIVALS / FOLDER).glob("*"))]
-        for path in (*sorted((*tools.glob(".*"), *downloads.glob("*"))), *arrived):
+        for path in sorted((*tools.glob(".*"), *downloads.glob("*"))):
             if path.lstat().st_mtime < self._settled:
-                name = str(path if path in arrived else path.relative_to(self._prefix))
+                name = str(path.relative_to(self._prefix))
                 yield self._item("unfinished", name, path, self._processes.using(path), partial(remove, path))
+
+    def _arrivals(self) -> Iterator[_Doomed]:
+        """Yield the same of virtualenvs."""
+        places = sorted({layer.generations.folder.parent / ARRIVALS / FOLDER for layer in self._own})
+        for path in (path for place in places for path in sorted(place.glob("*"))):
+            if path.lstat().st_mtime < self._settled:
+                yield self._item("unfinished", str(path), path, self._processes.using(path), partial(remove, path))
 
     def _packages(self) -> Iterator[_Doomed]:
         cache = self._prefix / "pkgs"

@@ -76,7 +76,7 @@ class Layer:
 
     generations: Virtualenvs
     managed: bool  # fleetenv built it
-    own: bool  # built with this Miniconda, or by who asks now; otherwise another user's, found in that one's folders
+    own: bool  # who asks may change it, and it was built with this Miniconda, or is known to be that one's
 
     @property
     def path(self) -> Path:
@@ -149,6 +149,7 @@ def register(prefix: Path, path: Path, *, registered: bool) -> None:
 
 def _layer(path: Path, *, own: bool) -> Layer | None:
     generations = Virtualenvs.at(path)
+    own = own and os.access(generations.folder.parent, os.W_OK)
     with suppress(OSError):
         if generations.pointed() is None and (path / "pyvenv.cfg").is_file():
             return Layer(generations, managed=False, own=own)

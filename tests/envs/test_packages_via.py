@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -39,8 +40,9 @@ PLAYBOOK = """\
         packages_via: controller
         mirrors: ["{mirror}"]
       loop: [nlp_train, cv_detect]
-    - virtualenv:
-        path: /data/venvs/plots
+    - become: false
+      virtualenv:
+        path: ~/venvs/plots
         environment: nlp_train
         prefix: /opt/miniconda3
         system_site_packages: true
@@ -140,14 +142,20 @@ def test_hosts_with_no_route_but_ssh_get_their_environments_and_packages_are_dow
 
         for host in fleet.hosts:
             say = "import fleet_text, fleet_plots, fleet_metrics; print(fleet_text.__version__)"
-            assert host.must_run(f"/data/venvs/plots/bin/python -c '{say}'") == "1.0\n", host.name
-            assert host.must_run("ls -d /data/venvs/plots/lib/python3*/site-packages/fleet_*").count("fleet_") == 2
-            assert host.must_run("ls -A /data/venvs/.fleetenv/.arrivals") == ""
+            assert host.must_run(f"/home/ops/venvs/plots/bin/python -c '{say}'") == "1.0\n", host.name
+            assert host.must_run("ls -d /home/ops/venvs/plots/lib/python3*/site-packages/fleet_*").count("fleet_") == 2
+            assert host.must_run("ls -A /home/ops/venvs/.fleetenv/.arrivals") == ""
             record = json.loads(host.must_run("cat /opt/miniconda3/envs/nlp_train/conda-meta/fleet-text-*.json"))
             assert record["url"].startswith("https://conda.anaconda.org/conda-forge/noarch/fleet-text")
             frozen = host.must_run("/opt/miniconda3/envs/nlp_train/bin/python -m pip freeze")
             assert any(line.startswith("fleet-metrics==") for line in frozen.splitlines())
             assert host.must_run("ls -A /opt/miniconda3/pkgs | grep -c '^[.]fleetenv'; :") == "0\n"
+
+        mine = fleetenv_cli("clean", "gpu01", "-i", fleet.inventory, "--check", "--env", "/home/ops/venvs/plots")
+        assert re.search(
+            r"gpu01 +virtualenv +/home/ops/venvs/plots +\d", mine.stdout
+        )  # ops built it; the rest is root's
+        assert "only virtualenvs of your own are looked at" in mine.stdout
 
         site.asked.clear()
         damage = "echo damaged >>$(echo /opt/miniconda3/pkgs/fleet-text-*/site-packages/fleet_text/__init__.py)"
