@@ -23,6 +23,28 @@ _END = "whole\n"  # the last line of a list
 _AT_ONCE = 250  # modules that are worth a process
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
+# For any Python 3, the generation's own: what `compileall` does with a list of paths, without what that does besides.
+# Trees of syntax are many and no garbage. Byte-code is renamed to its place when it is whole.
+_COMPILE = """\
+import gc, marshal, os, sys
+from importlib.util import MAGIC_NUMBER, cache_from_source
+gc.disable()
+for path in os.fsdecode(sys.stdin.buffer.read()).splitlines():
+    try:
+        with open(path, "rb") as file:
+            source, found = file.read(), os.fstat(file.fileno())
+        code = marshal.dumps(compile(source, path, "exec", dont_inherit=True))
+        place = cache_from_source(path)
+        draft = "%s.%d" % (place, os.getpid())
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT, found.st_mode & 0o644 | 0o200), "wb") as file:
+            numbers = [0] * (sys.version_info >= (3, 7)) + [int(found.st_mtime), found.st_size]  # PEP 552
+            file.write(MAGIC_NUMBER + b"".join((each & 0xFFFFFFFF).to_bytes(4, "little") for each in numbers) + code)
+        os.replace(draft, place)
+    except Exception:
+        pass  # packages ship some that do not compile, for one reason or another
+"""
+
 
 @dataclass(frozen=True)
 class Package:
@@ -153,7 +175,7 @@ class Bytecode:
     def _compile(self, paths: list[str]) -> list[subprocess.Popen[bytes]]:
         """Begin to compile modules with the generation's own Python, in as many processes as are worth it."""
         processes = min(len(os.sched_getaffinity(0)), -(-len(paths) // _AT_ONCE))
-        command = [str(self.generation / "bin" / "python"), "-I", "-S", "-m", "compileall", "-q", "-q", "-i", "-"]
+        command = [str(self.generation / "bin" / "python"), "-I", "-S", "-W", "ignore", "-c", _COMPILE]
         running = []
         for number in range(processes):
             process = subprocess.Popen(
