@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .request import Request
 
-_BLOCK = 1 << 18  # bytes: all of it at once would be 60 MB of memory, which take time, too
+_BLOCK = 1 << 17  # bytes: all of it at once would be 60 MB of memory, which take time, too
 
 
 def use_runtime(request: Request) -> None:
@@ -58,6 +58,7 @@ def _unpack_runtime(archive: Path, wanted: str, folder: Path) -> None:
         archive.unlink()
         raise Failure(f"{archive} has sha256 {sha256[:12]}..., not {wanted[:12]}...; apply again")
     with _opener(archive)(archive, "rb") as plain, tarfile.open(fileobj=plain, mode="r|", bufsize=_BLOCK) as tar:
+        tar.copybufsize = _BLOCK  # type: ignore[attr-defined]  # for less it copies the rest of a block each time
         tar.extractall(folder)  # noqa: S202  # our own archive, its hash checked
     archive.unlink()
 
