@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fleetenv.conda.mirrors import sources
 
@@ -20,7 +20,7 @@ from .report import Failure
 from .wheelcache import WheelCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .indexes import Indexes
     from .report import Progress
     from .wheels import Wheel
+
+_File = TypeVar("_File")
+_Got = TypeVar("_Got")
 
 _UNPACKED = 3.0  # bytes of a package's files for one of its archive, as a rule of thumb: conda-forge's have 3 to 4
 _CONTROLLER = Patience(silent=3600.0)  # it may have to download a file first; a lost connection is noticed anyway
@@ -98,12 +101,39 @@ class Supply:
 
     def get_all(self, files: Sequence[RemoteFile]) -> list[Path]:
         """Fetch files, several at once; as [`get`][]."""
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            try:
-                return list(threads.map(self.get, files))
-            except Failure:
-                self.downloader.stop()  # the others are not waited for
-                raise
+        return self._side_by_side(self.get, files)
+
+    def _side_by_side(self, get: Callable[[_File], _Got], files: Sequence[_File]) -> list[_Got]:
+        """Get files, several at once; the first that fails ends the others.
+
+        Whoever ends this process is not kept waiting by a site that does not answer, as an executor would: what is left
+        of the time is for removing what was being built.
+        """
+        got: dict[int, _Got] = {}
+        errors: list[BaseException] = []
+        waiting = iter(enumerate(files))
+        turn = threading.Lock()
+
+        def work() -> None:
+            while not errors:
+                with turn:
+                    number, file = next(waiting, (-1, None))
+                if file is None:
+                    return
+                try:
+                    got[number] = get(file)
+                except BaseException as error:  # raised by whoever waits
+                    errors.append(error)
+                    self.downloader.stop()
+
+        threads = [threading.Thread(target=work, daemon=True) for _ in files[:_AT_ONCE]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+        return [got[number] for number in range(len(files))]
 
     def get_found(self, wheels: Sequence[Wheel], indexes: Indexes) -> dict[Wheel, Path]:
         """Fetch those of some wheels that indexes have, several at once; what fails is left to pip, and to its words.
@@ -127,12 +157,7 @@ class Supply:
             return path
 
         kept.forget()
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            try:
-                paths = list(threads.map(one, wheels))
-            except OSError:
-                self.downloader.stop()
-                raise
+        paths = self._side_by_side(one, wheels)
         return {wheel: path for wheel, path in zip(wheels, paths, strict=True) if path}
 
     def check(self, records: Sequence[RepoDataRecord], wheels: Sequence[Wheel]) -> None:
