@@ -19,9 +19,10 @@ from fleetenv.conda.relock import Wishes, relock
 from fleetenv.conda.spec import read_spec
 from fleetenv.errors import TaskFailed
 from fleetenv.modules.conda_env import LockedEnv
+from fleetenv.onhost.lock import Holder, Lock
 from fleetenv.remote import Run
 
-from .machine import Machine, Project, install
+from .machine import Machine, Project, install, wait_for
 
 LITTERED = (".fleetenv", "envs", "envs/.fleetenv", "envs/.fleetenv/*", "pkgs")
 """Where a build that was killed may leave something."""
@@ -115,9 +116,13 @@ def test_two_builders_at_once_take_turns(machine: Machine, project: Project, tmp
     project.lock("fleet-tensor")
     task = project.task(machine)
     step = builder(machine, task)
-    both = [start(machine, step, tmp_path / f"log{each}") for each in range(2)]
+    logs = [tmp_path / f"log{each}" for each in range(2)]
+    folder = machine.prefix / "envs/.fleetenv"
+    folder.mkdir(parents=True, exist_ok=True)
+    with Lock(folder, Holder.this_process("ops@bastion", "tidying up")).held(0):
+        both = [start(machine, step, log) for log in logs]
+        wait_for(lambda: all("waiting for ops@bastion: tidying up" in log.read_text() for log in logs))
     assert [each.wait(60) for each in both] == [0, 0]
-    assert any("waiting for " in (tmp_path / f"log{each}").read_text() for each in range(2))
     assert not machine.diff(task)
     assert len(machine.generations()) == 1  # the second one saw that there was nothing left to do
 
