@@ -43,6 +43,7 @@ _THREE = {
     "lab_bench_plots": ("python", "pip", "matplotlib"),
     "lab_bench_images": ("python", "pip", "pillow", "fonttools"),
 }
+_FRESH = 1200  # seconds; as the server of conda-forge says (mamba-org/mamba issue 1504): conda need not ask again
 _EMPTY, _CACHED = "nothing", "packages, byte-code, index"
 
 
@@ -119,7 +120,7 @@ class _Desk:
         self._environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
         channel = _channel(records, bulky)
         self.records = records or "a few"
-        whole, shards = (serve(channel, "127.0.0.1", hidden=hidden) for hidden in ("shards", None))
+        whole, shards = (serve(channel, "127.0.0.1", hidden=hidden, fresh=_FRESH) for hidden in ("shards", None))
         self._must("sh", str(packages.installer(packages.channel()).path), "-b", "-p", str(self._prefix))
         (folder / "envs").mkdir()
         wishes = (*_WISHES, *(f"simulated-{number:03d}" for number in range(bulky)))
@@ -144,6 +145,8 @@ class _Desk:
             _SHARDS: (*create, f"envs/{_IN_SHARDS}.yml"),
             _LIST: (self._conda, "create", "--quiet", "--yes", "--name", _NAME, "--file", "list.txt"),
         }
+        self._caches = {tool: folder / f"pkgs-{number}" for number, tool in enumerate(self.commands)}
+        self._caches[_FLEETENV] = self._prefix / "pkgs"
         self.create(_FLEETENV, emptied=True)  # py-rattler is there from now on
         environment = (self._prefix / "envs" / _NAME).resolve()
         files = [path for path in environment.rglob("*") if path.is_file()]
@@ -155,7 +158,8 @@ class _Desk:
         """Make the environment where there is none."""
         name = _IN_SHARDS if tool == _SHARDS else _NAME
         self._clear(_NAME, _IN_SHARDS, emptied=emptied)
-        done = run(self.commands[tool], self._folder, self._environment)
+        cache = self._caches[tool]  # each has its own: conda unpacks anew what it had from another URL
+        done = run(self.commands[tool], self._folder, {**self._environment, "CONDA_PKGS_DIRS": str(cache)})
         python = self._prefix / "envs" / name / "bin/python"
         works = [str(python), "-c", "import numpy, matplotlib, fleet_text"]
         if done.status or subprocess.run(works, check=False).returncode:
@@ -181,10 +185,10 @@ class _Desk:
         for made in (*names, *(f".fleetenv/{name}" for name in names)):
             path = self._prefix / "envs" / made
             path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
-        if emptied:
-            shutil.rmtree(self._prefix / "pkgs", ignore_errors=True)
-            (self._prefix / "pkgs").mkdir()
-            (self._prefix / "pkgs/urls.txt").touch()  # by which conda knows its cache
+        for cache in self._caches.values() if emptied else ():
+            shutil.rmtree(cache, ignore_errors=True)
+            cache.mkdir()
+            (cache / "urls.txt").touch()  # by which conda knows its cache
         os.sync()  # what was there before is not waited for in the run
 
     def _task(self, name: str) -> dict[str, object]:

@@ -8,13 +8,14 @@ from pathlib import Path
 from threading import Thread
 
 
-def serve(folder: Path, address: str, *, hidden: str | None = None) -> str:
+def serve(folder: Path, address: str, *, hidden: str | None = None, fresh: int | None = None) -> str:
     """Serve a folder until this process ends, and return its URL.
 
     Args:
         folder: What is served.
         address: Where.
         hidden: A word in the paths of what this server is not to have.
+        fresh: Seconds for which clients need not ask again (`Cache-Control: max-age`).
     """
 
     class Handler(SimpleHTTPRequestHandler):
@@ -28,6 +29,11 @@ def serve(folder: Path, address: str, *, hidden: str | None = None) -> str:
                 self.send_error(HTTPStatus.NOT_FOUND)
             else:
                 super().do_GET()
+
+        def end_headers(self) -> None:
+            if fresh is not None:
+                self.send_header("Cache-Control", f"public, max-age={fresh}")
+            super().end_headers()
 
         def log_message(self, *words: object) -> None:
             pass

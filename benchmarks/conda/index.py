@@ -12,7 +12,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,9 @@ import zstandard
 NAMES = 31_000
 """Of packages; conda-forge.org says so of its own, as conda's documentation of shards quotes it."""
 
-_OLDER = 300  # simulated records of each name that the channel has
+_OLDER = 100  # simulated records of each name that the channel has
+_FAMILY = 4  # names that need each other, or that a name of the channel's needs: as conda's documentation of shards
+# says, a solver has to look at 137 names for conda-forge's conda, and at 678 for its vaex
 _LEVEL = 3  # of zstd; most of an index are hashes, which no level makes smaller
 _NOARCH = 0.4  # of all records
 _OLD_FORMAT = 0.25  # of all records: .tar.bz2
@@ -107,36 +109,37 @@ class _Subdir:
                 named = real.setdefault(record["name"], {"packages": {}, "packages.conda": {}})
                 named[kind][file] = record
         left = records
-        for name, named in real.items():
-            self._add(name, min(_OLDER, left), named, older=True)
+        names = _names()
+        families = [names[start : start + _FAMILY] for start in range(0, len(names), _FAMILY)]
+        for place, (name, named) in enumerate(real.items()):
+            self._add(name, min(_OLDER, left), named, families[place], older=True)
             left -= sum(map(len, named.values()))
             yield name, named
-        names = [name for name in _names(self._random) if name not in real]
         for place, name in enumerate(names):
             named = {"packages": {}, "packages.conda": {}}
-            self._add(name, max(left // (len(names) - place), 1), named, older=False)
+            needs = [each for each in families[place // _FAMILY] if each != name]
+            self._add(name, max(left // (len(names) - place), 1), named, needs, older=False)
             left -= sum(map(len, named.values()))
             yield name, named
             if left <= 0:
                 return
 
-    def _add(self, name: str, count: int, named: dict[str, _Named], *, older: bool) -> None:
+    def _add(self, name: str, count: int, named: dict[str, _Named], needs: Sequence[str], *, older: bool) -> None:
         chance = self._random
-        needs = [f"{chance.choice(_WORDS)}-{chance.choice(_WORDS)}" for _ in range(4)]
         for number in range(count):
             release, python = divmod(number, len(_PYTHONS))
             version = f"0.{release}" if older else f"{release // 12}.{release % 12}.{chance.randrange(9)}"
             record, kind, ending = self._record(name, version, _PYTHONS[python], needs)
             named[kind][f"{name}-{version}-{record['build']}{ending}"] = record
 
-    def _record(self, name: str, version: str, python: str, needs: list[str]) -> tuple[_Record, str, str]:
+    def _record(self, name: str, version: str, python: str, needs: Sequence[str]) -> tuple[_Record, str, str]:
         chance = self._random
         digest = chance.randbytes(48)
         noarch = self._name == "noarch"
         build = f"pyhd8ed1ab_{python}" if noarch else f"py{python}h{digest[:4].hex()[:7]}_0"
         minor = int(python[1:])
         depends = [f"python >=3.{minor}" + ("" if noarch else f",<3.{minor + 1}.0a0")]
-        depends += [f"{need} >={place}.{minor}" for place, need in enumerate(needs)]
+        depends += [f"{need} >=0.{place}" for place, need in enumerate(needs)]
         if not noarch:
             depends += ["__glibc >=2.17,<3.0.a0", "libgcc >=13", f"python_abi 3.{minor}.* *_cp{python}"]
         record: _Record = {
@@ -152,10 +155,10 @@ class _Subdir:
         return record, "packages.conda", ".conda"
 
 
-def _names(chance: random.Random) -> list[str]:
-    """Return names of packages, none twice."""
+def _names() -> list[str]:
+    """Return names of packages, none twice; the same ones, in the same families, for all platforms."""
     every = [f"{first}{one}-{two}" for first in _FIRST for one in _WORDS for two in _WORDS if one != two]
-    return chance.sample(every, NAMES)
+    return random.Random(NAMES).sample(every, NAMES)
 
 
 def _binary(record: _Record) -> _Record:
