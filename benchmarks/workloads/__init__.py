@@ -3,7 +3,7 @@
 from benchmarks.workload import Workload
 from benchmarks.workloads.far_hosts import FarHosts
 from benchmarks.workloads.first_run import FirstRun
-from benchmarks.workloads.main_job import AddedPackage, MainJob, MainJobAgain, MainJobByPaths
+from benchmarks.workloads.main_job import AddedPackage, MainJob, MainJobAgain, MainJobByLargeIndex, MainJobByPaths
 from benchmarks.workloads.noop import NoOp
 from benchmarks.workloads.services import Services
 
@@ -11,6 +11,7 @@ WORKLOADS: tuple[Workload, ...] = (
     NoOp(),
     FirstRun(),
     MainJob(),
+    MainJobByLargeIndex(),
     MainJobAgain(),
     MainJobByPaths(),
     AddedPackage(),

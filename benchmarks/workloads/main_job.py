@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import yaml
 
-from benchmarks.conda import packages
+from benchmarks import peers
+from benchmarks.conda import index, packages
 from benchmarks.serving import serve
 from benchmarks.site import Site
 from benchmarks.tools import ROOT, Tool
@@ -21,6 +22,7 @@ from fleetenv.lab.namespace_host import NamespaceHost
 
 _PREFIX = "/opt/miniconda3"
 _ASIDE = "/opt/aside"  # what the tools that had their turn have made
+_INDEX = peers.FOLDER.parent / "main-job-index"
 _COMMON = ("python", "pip", "numpy")
 _SPECS = {"nlp": (*_COMMON, "matplotlib", "fleet-text =1.0"), "vision": (*_COMMON, "pillow", "fleet-data =1.2")}
 _ADDED = {**_SPECS, "nlp": (*_SPECS["nlp"], "fleet-libc")}
@@ -55,6 +57,8 @@ class MainJob(Workload):
 
     fleetenv compares every package, and the times of all files, in either case.
     """
+    records: ClassVar[int] = 0
+    """How many the channel's index has, most of them simulated; 0: only those of its packages."""
 
     def prepare(self, site: Site) -> None:
         """Serve the channel to the hosts; write specs, their locks and all tools' plays."""
@@ -63,7 +67,8 @@ class MainJob(Workload):
         installer = packages.installer(channel)
         (site.folder / "files").mkdir()
         (site.folder / "files/miniconda.sh").symlink_to(installer.path)
-        url = f"{serve(channel.folder, site.fleet.gateway)}/conda"
+        path = index.build(channel.path, self.records, _INDEX) if self.records else channel.path
+        url = f"{serve(path.parent, site.fleet.gateway, hidden='shards')}/{path.name}"
         (site.folder / "job.yml").write_text(
             json.dumps({"sha256": installer.sha256, "channel": url, "only_paths": self.only_paths})
         )
@@ -102,6 +107,15 @@ class MainJob(Workload):
             "done; bin/conda --version"
         )
         return f"{json.dumps(settings, sort_keys=True)}\n{records}"
+
+
+class MainJobByLargeIndex(MainJob):
+    """The same where a channel's index is as large as conda-forge's, and whole, as mirrors have it."""
+
+    name = "W3-index"
+    title = "main job, first run, with a simulated index of conda-forge's size"
+    same_work_as = "W3"
+    records = 1_000_000
 
 
 class MainJobAgain(MainJob):

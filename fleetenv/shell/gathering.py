@@ -11,16 +11,24 @@ from typing import Any
 
 
 class GatheringTransport(asyncio.Transport):
-    """Keeps what is written until the event loop's next turn, and then writes it at once."""
+    """Keeps what is written until the event loop's next turn, and then writes it at once.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    Args:
+        transport: the connection.
+        said: what has been written to it already, and will be again: that time it is left out.
+    """
+
+    def __init__(self, transport: asyncio.Transport, said: bytes = b"") -> None:
         super().__init__()
         self._transport = transport
+        self._said = said
         self._kept = bytearray()
         self._loop = asyncio.get_running_loop()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take data; it leaves soon."""
+        if self._said:
+            data, self._said = bytes(data).removeprefix(self._said), b""
         if not self._kept:
             self._loop.call_soon(self._flush)
         self._kept += data

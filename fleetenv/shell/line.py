@@ -1,7 +1,8 @@
 """The TCP connection to a host, opened before there is anybody to speak SSH over it.
 
-Between a connection and its first word, OpenSSH's server forks, reads its configuration and loads its keys; importing
-asyncssh takes the controller as long. The two need not wait for each other.
+Importing asyncssh takes the controller as long as OpenSSH's server takes to fork, to read its configuration, to load
+its keys and, once it knows the client's version, to fork again and to propose algorithms. The two need not wait for
+each other, and one round trip less is waited for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from fleetenv import __version__
 from fleetenv.shell.gathering import GatheringTransport
 from fleetenv.shell.ssh_config import leads_elsewhere
 
@@ -19,17 +21,24 @@ if TYPE_CHECKING:
 
     from fleetenv.shell.settings import Settings
 
+VERSION = f"fleetenv_{__version__}".replace("-", "_")
+"""The software's version, as a client tells it first of all (RFC 4253, section 4.2)."""
+
+_GREETING = f"SSH-2.0-{VERSION}\r\n".encode("ascii")
+
 _SSH_PORT = 22
 
 _KEEPS = 10.0
 """Seconds for which an open line is good: a server ends, or drops at random, what does not log in."""
 
 
-class _Silent(asyncio.Protocol):
-    """Leaves what the host says in the kernel, until SSH is spoken."""
+class _Greeting(asyncio.Protocol):
+    """Says the version, and leaves what the host says in the kernel until somebody listens."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.ReadTransport, transport).pause_reading()
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        transport.write(_GREETING)
 
 
 class Line:
@@ -53,7 +62,7 @@ class Line:
     async def create_connection(
         self, factory: Callable[[], asyncssh.SSHClientConnection], host: str, port: int
     ) -> tuple[asyncio.Transport, asyncssh.SSHClientConnection]:
-        """Speak SSH over the line; open it now if it is not, or has been for too long."""
+        """Speak SSH over the line as [`VERSION`][]; open it now if it is not, or has been for too long."""
         if time.monotonic() - self._begun > _KEEPS:
             self.close()
         opening, self._opening = self._opening, None
@@ -61,7 +70,7 @@ class Line:
         connection = factory()
         protocol = cast(asyncio.Protocol, connection)
         transport.set_protocol(protocol)
-        protocol.connection_made(GatheringTransport(transport))
+        protocol.connection_made(GatheringTransport(transport, said=_GREETING))
         transport.resume_reading()
         return transport, connection
 
@@ -75,7 +84,7 @@ class Line:
     async def _open(self, host: str, port: int) -> asyncio.Transport:
         family, local = (self.options.family, self.options.local_addr) if self.options else (0, None)
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(_Silent, host, port, family=family, local_addr=local)
+        transport, _ = await loop.create_connection(_Greeting, host, port, family=family, local_addr=local)
         return transport
 
 

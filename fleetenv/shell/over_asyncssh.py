@@ -13,7 +13,7 @@ import asyncssh
 from fleetenv.errors import InputError, Unreachable
 from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
-from fleetenv.shell.line import Line
+from fleetenv.shell.line import VERSION, Line
 from fleetenv.shell.login import Login, reason
 from fleetenv.shell.transport import ALIVE_QUESTIONS, BACKLOG, LOOPBACK, WRITE_SIZE, ConnectionCut, Transport
 
@@ -221,6 +221,7 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
     try:
         return asyncssh.SSHClientConnectionOptions(
             host=settings.address,
+            client_version=VERSION,
             client_keys=None,
             agent_path=None,
             known_hosts=None,

@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from fleetenv.shell.line import Line
+from fleetenv.shell.line import VERSION, Line
 from fleetenv.shell.settings import Settings
 from fleetenv.shell.ssh_config import leads_elsewhere
 
@@ -21,23 +21,28 @@ _WORD = b"SSH-2.0-spoken-at-once\r\n"
 
 
 class _Caller(asyncio.Protocol):
-    """What asyncssh would be: it notes what it hears."""
+    """What asyncssh would be: it says its version, and notes what it hears."""
 
     def __init__(self) -> None:
         self.heard = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.WriteTransport, transport).write(f"SSH-2.0-{VERSION}\r\n".encode())
+        cast(asyncio.WriteTransport, transport).write(b"and more")
 
     def data_received(self, data: bytes) -> None:
         self.heard.set_result(data)
 
 
 class _Host:
-    """Listens on loopback, speaks first, and notes its callers."""
+    """Listens on loopback, answers a greeting, and notes its callers."""
 
     def __init__(self) -> None:
         self.calls: list[asyncio.StreamReader] = []
         self.called = asyncio.Event()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.greeting = await reader.readline()
         writer.write(_WORD)
         await writer.drain()
         self.calls.append(reader)
@@ -56,7 +61,7 @@ async def _speak(line: Line, settings: Settings) -> _Caller:
     return cast(_Caller, connection)
 
 
-async def test_what_a_host_says_before_ssh_is_spoken_is_heard_over_the_same_connection() -> None:
+async def test_both_say_their_versions_before_ssh_is_spoken_and_once() -> None:
     host = _Host()
     async with host.listening() as settings:
         line = Line()
@@ -64,6 +69,8 @@ async def test_what_a_host_says_before_ssh_is_spoken_is_heard_over_the_same_conn
         await host.called.wait()
         caller = await _speak(line, settings)
         assert await caller.heard == _WORD
+        assert host.greeting == f"SSH-2.0-{VERSION}\r\n".encode()
+        assert await host.calls[0].readexactly(8) == b"and more"
         assert len(host.calls) == 1
 
 
