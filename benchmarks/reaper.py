@@ -15,6 +15,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -31,12 +32,11 @@ def main() -> None:
     with Path(output).open("wb") as file:
         begun = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
-        try:
-            status = process.wait(float(seconds))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            status = process.wait()
+        timer = threading.Timer(float(seconds), process.kill)  # waiting with a timeout looks every 50 ms only
+        timer.start()
+        status = process.wait()
         wall = time.perf_counter() - begun
+        timer.cancel()
     _end_daemons()
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     Path(report).write_text(json.dumps({"status": status, "wall": wall, "cpu": usage.ru_utime + usage.ru_stime}))
