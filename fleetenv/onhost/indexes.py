@@ -11,6 +11,7 @@ import configparser
 import html
 import os
 import re
+import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 if TYPE_CHECKING:
     from .wheels import Wheel
 
-_OFFICIAL = "https://index.example/simple"
+_DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 _PATIENCE = 15.0  # seconds, as pip's own
 _PIPS_OWN = ("proxy", "no_index")  # with certificates of its own a site does not answer, and is left to pip as well
 _LINK = re.compile(r"<a\s[^>]*?href\s*=\s*[\"']([^\"']+)", re.IGNORECASE)
@@ -74,22 +75,35 @@ def indexes(
     settings = _settings(prefix, environment, etc)
     if settings is None or any(settings.get(name) for name in _PIPS_OWN):
         return None
-    urls = [*settings.get("index_url", _OFFICIAL).split()[:1], *settings.get("extra_index_url", "").split()]
+    first = settings.get("index_url", "").split()[:1]
+    more = settings.get("extra_index_url", "").split()
     pages = settings.get("find_links", "").split()
     for line in options:
         option, _, value = line.replace("=", " ", 1).partition(" ")
         match option:
             case "--index-url" | "-i":
-                urls = [value.strip()]
+                first, more = [value.strip()], []
             case "--extra-index-url":
-                urls = [*urls, value.strip()]
+                more = [*more, value.strip()]
             case "--find-links" | "-f":
                 pages = [*pages, value.strip()]
             case _:
                 return None
+    urls = [*(first or _default(prefix)), *more]
     if not all(url.startswith(("http://", "https://")) for url in (*urls, *pages)):
         return None  # a folder: there is nothing to download
     return Indexes(urls, pages)
+
+
+def _default(prefix: Path) -> list[str]:
+    """Ask an environment's pip which index it asks if none is named; what it does not tell is left to it."""
+    try:
+        asked = subprocess.run(
+            [str(prefix / "bin/python"), "-I", "-c", _DEFAULT], capture_output=True, timeout=_PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return asked.stdout.decode(errors="replace").split()[:1]
 
 
 def links(text: str, place: str, name: str, sha256: str) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pip._internal.models.index import PyPI
 
 from fleetenv.onhost.indexes import Indexes, indexes, links
 from fleetenv.onhost.wheels import Wheel
@@ -108,12 +110,17 @@ def test_settings_are_pip_s_own(tmp_path: Path) -> None:
     assert urls("--extra-index-url https://c.lab", PIP_INDEX_URL="https://env.lab") == [
         "https://env.lab", "https://a.lab", "https://b.lab", "https://c.lab",
     ]  # fmt: skip
-    assert urls(PIP_CONFIG_FILE=os.devnull) == ["https://index.example/simple"]
-    assert urls("--find-links https://c.lab/all", PIP_CONFIG_FILE=os.devnull)[1:] == ["https://c.lab/all"]  # type: ignore[index]
+    assert urls("--find-links https://c.lab/all", PIP_CONFIG_FILE=os.devnull) == ["https://c.lab/all"]
     for own in ({"PIP_PROXY": "http://proxy:8080"}, {"PIP_NO_INDEX": "1"}, {"PIP_INDEX_URL": "file:///srv/simple"}):
         assert urls(**own) is None
     (tmp_path / "pip.conf").write_text("index-url")
     assert urls() is None
+
+
+def test_the_index_that_nobody_names_is_the_one_of_the_environment_s_pip() -> None:
+    found = indexes((), Path(sys.prefix), {"PIP_CONFIG_FILE": os.devnull})
+    assert found
+    assert list(found.urls) == [PyPI.simple_url]
 
 
 def test_links_are_those_of_the_very_file() -> None:
