@@ -221,8 +221,7 @@ def _with_hashes(text: str, pip: Mapping[Target, Sequence[PipPackage]]) -> str:
     """Add what the format has but py-rattler 0.28's add_pypi_package cannot be told: each file's sha256."""
     for package in {package for packages in pip.values() for package in packages if package.sha256}:
         entry = re.compile(rf"^- pypi: ['\"]?{re.escape(package.url)}['\"]?\n  name: .*\n  version: .*\n", re.MULTILINE)
-        # mypy: the type of a lambda with a default is not inferred
-        text = entry.sub(lambda match, sha256=package.sha256: f"{match[0]}  sha256: {sha256}\n", text)  # type: ignore[misc]
+        text = entry.sub(rf"\g<0>  sha256: {package.sha256}\n", text)
     return text
 
 
