@@ -17,18 +17,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting
-from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
-from fleetenv.cli.recording import add_history_arguments, recorder
-from fleetenv.engine import Fleet
-from fleetenv.engine.lookahead import linear
+from fleetenv.cli.options import (
+    add_connection_arguments,
+    add_history_arguments,
+    add_host_arguments,
+    add_play_arguments,
+    connecting,
+)
 from fleetenv.errors import InputError
-from fleetenv.events import Sink
-from fleetenv.history.errand import Kind
-from fleetenv.playbook.model import Task
+
+if TYPE_CHECKING:
+    from fleetenv.engine import Fleet
+    from fleetenv.events import Sink
+    from fleetenv.playbook.model import Task
+    from fleetenv.shell import Connect, Defaults
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check, apply, and tell."""
-    from fleetenv.report.recap import Recap
-
     defaults, verify = None, _nothing
     if _is_plan(options.playbook):
         from fleetenv.cli.planned import reviewed
@@ -67,28 +71,37 @@ def run(options: argparse.Namespace) -> int:
     elif not options.inventory:
         hint = "'fleetenv apply --help' shows what it takes"
         raise InputError("the following arguments are required: -i/--inventory", hint=hint)
+    with connecting(options) as connect:
+        return _apply(options, connect, defaults, verify)
+
+
+def _apply(options: argparse.Namespace, connect: Connect, defaults: Defaults | None, verify: Callable[[], None]) -> int:
+    from fleetenv.cli.playing import Relay, make_fleet, play
+    from fleetenv.cli.recording import recorder
+    from fleetenv.history.errand import Kind
+    from fleetenv.report.recap import Recap
+
     recap = Recap()
     record = recorder(options, Kind.CHECK if options.check else Kind.APPLY)
     sink = Relay([recap, *_reports(options), *([record] if record else [])])
-    with connecting(options) as connect:
-        fleet = make_fleet(
-            options,
-            sink,
-            connect,
-            check_mode=options.check,
-            diff=options.diff,
-            relock=options.lock,
-            defaults=defaults,
-        )
-        if options.list_hosts or options.list_tasks or options.syntax_check:
-            fleet.choose()
-        if options.list_hosts or options.list_tasks:
-            print("\n".join(_listing(fleet, hosts=options.list_hosts, tasks=options.list_tasks)))
-            return 0
-        if options.syntax_check:
-            print(f"{options.playbook}: no mistakes found")
-            return 0
-        play(fleet, sink, verify)
+    fleet = make_fleet(
+        options,
+        sink,
+        connect,
+        check_mode=options.check,
+        diff=options.diff,
+        relock=options.lock,
+        defaults=defaults,
+    )
+    if options.list_hosts or options.list_tasks or options.syntax_check:
+        fleet.choose()
+    if options.list_hosts or options.list_tasks:
+        print("\n".join(_listing(fleet, hosts=options.list_hosts, tasks=options.list_tasks)))
+        return 0
+    if options.syntax_check:
+        print(f"{options.playbook}: no mistakes found")
+        return 0
+    play(fleet, sink, verify)
     if record:
         record.finish(recap.exit_status)
     return recap.exit_status
@@ -121,6 +134,9 @@ def _reports(options: argparse.Namespace) -> list[Sink]:
 
 
 def _listing(fleet: Fleet, *, hosts: bool, tasks: bool) -> Iterator[str]:
+    from fleetenv.engine.lookahead import linear
+    from fleetenv.playbook.model import Task
+
     for number, stage in enumerate(fleet.stages, 1):
         yield f"play #{number} ({stage.play.name})"
         if hosts:

@@ -26,9 +26,15 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments, connecting
-from fleetenv.cli.playing import Relay, add_play_arguments, make_fleet, play
-from fleetenv.cli.recording import add_history_arguments, history_file, recorder
+from fleetenv.cli.options import (
+    add_connection_arguments,
+    add_history_arguments,
+    add_host_arguments,
+    add_play_arguments,
+    connecting,
+)
+from fleetenv.cli.playing import Relay, make_fleet, play
+from fleetenv.cli.recording import history_file, recorder
 from fleetenv.drift.assessment import Scene, assessed
 from fleetenv.drift.commands import Commands
 from fleetenv.drift.finding import Against, Finding

@@ -18,7 +18,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetenv.cli.recording import add_history_file, history_file
+from fleetenv.cli.options import add_history_file
+from fleetenv.cli.recording import history_file
 from fleetenv.cli.tables import table_console
 from fleetenv.errors import InputError, nearest
 from fleetenv.history.errand import Kind

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetenv.errors import InputError
-from fleetenv.source import Value
 
 if TYPE_CHECKING:
     from fleetenv.inventory import Inventory
     from fleetenv.shell import Connect, Defaults, Settings
+    from fleetenv.source import Value
 
 FORKS = 64
 """Hosts that are worked on at once, unless the user says otherwise."""
@@ -42,7 +42,33 @@ def add_host_arguments(parser: argparse.ArgumentParser, *, required: bool = True
     )
     parser.add_argument(
         "--workers", type=_count, default=1, metavar="N",
-        help="processes that hold the connections (default: 1, this one): for hundreds of hosts, and idle cores",
+        help="processes that hold the connections (default: 1): more for hundreds of hosts, and idle cores",
+    )  # fmt: skip
+
+
+def add_play_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses among tasks, and how much is told."""
+    parser.add_argument("-t", "--tags", action="append", default=[], metavar="TAGS", help="only tasks with these tags")
+    parser.add_argument("--skip-tags", action="append", default=[], metavar="TAGS", help="no tasks with these tags")
+    parser.add_argument(
+        "--task-timeout", type=float, metavar="S", help="seconds that one step of a task may take (default: no limit)"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="say also what was fine; -vv: results of tasks, too"
+    )
+
+
+def add_history_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--history` and `--no-history`."""
+    add_history_file(parser)
+    parser.add_argument("--no-history", action="store_true", help="do not record this run")
+
+
+def add_history_file(parser: argparse.ArgumentParser) -> None:
+    """Add `--history`, which reads and writes share."""
+    parser.add_argument(
+        "--history", metavar="FILE",
+        help="the history's file (default: $FLEETENV_HISTORY, else ~/.local/state/fleetenv/history.db)",
     )  # fmt: skip
 
 
@@ -146,17 +172,13 @@ def read_hosts(options: argparse.Namespace, pattern: str) -> list[tuple[Settings
 
 @contextmanager
 def connecting(options: argparse.Namespace) -> Iterator[Connect]:
-    """Give what connects to hosts, from this process or from `--workers`; passphrases are asked for on a terminal."""
-    from fleetenv.shell import KeyRing, connect
+    """Give what connects to hosts, in processes of its own; passphrases are asked for on a terminal.
 
-    ask = _ask_passphrase if sys.stdin.isatty() else None
-    if options.workers == 1:
-        ring = KeyRing(ask)
-        yield lambda settings: connect(settings, ring)
-        return
+    Begun first of all: while this process reads and plans, those import what they need.
+    """
     from fleetenv.shell.workers import Workers
 
-    with Workers(options.workers, ask) as workers:
+    with Workers(options.workers, _ask_passphrase if sys.stdin.isatty() else None) as workers:
         yield workers.connect
 
 

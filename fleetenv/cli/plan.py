@@ -18,10 +18,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from fleetenv.cli.options import add_connection_arguments, add_host_arguments
+from fleetenv.cli.options import add_connection_arguments, add_history_arguments, add_host_arguments, add_play_arguments
 from fleetenv.cli.planned import new_planning
-from fleetenv.cli.playing import add_play_arguments
-from fleetenv.cli.recording import add_history_arguments, recorder
+from fleetenv.cli.recording import recorder
 from fleetenv.history.errand import Kind
 
 EXIT_CHANGES = 2

@@ -16,18 +16,6 @@ from fleetenv.events import Event, Sink
 from fleetenv.shell import Connect, Defaults
 
 
-def add_play_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses among tasks, and how much is told."""
-    parser.add_argument("-t", "--tags", action="append", default=[], metavar="TAGS", help="only tasks with these tags")
-    parser.add_argument("--skip-tags", action="append", default=[], metavar="TAGS", help="no tasks with these tags")
-    parser.add_argument(
-        "--task-timeout", type=float, metavar="S", help="seconds that one step of a task may take (default: no limit)"
-    )
-    parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="say also what was fine; -vv: results of tasks, too"
-    )
-
-
 class Relay(Sink):
     """Hands events on to several sinks."""
 

@@ -16,20 +16,6 @@ from fleetenv.history.place import at_home, default_file
 from fleetenv.history.recorder import Recorder
 
 
-def add_history_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--history` and `--no-history`."""
-    add_history_file(parser)
-    parser.add_argument("--no-history", action="store_true", help="do not record this run")
-
-
-def add_history_file(parser: argparse.ArgumentParser) -> None:
-    """Add `--history`, which reads and writes share."""
-    parser.add_argument(
-        "--history", metavar="FILE",
-        help="the history's file (default: $FLEETENV_HISTORY, else ~/.local/state/fleetenv/history.db)",
-    )  # fmt: skip
-
-
 def history_file(options: argparse.Namespace) -> Path:
     """Return the history's file.
 

@@ -16,7 +16,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from fleetenv.cli.recording import add_history_file, history_file
+from fleetenv.cli.options import add_history_file
+from fleetenv.cli.recording import history_file
 
 PORT = 8300
 

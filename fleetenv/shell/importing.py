@@ -15,11 +15,12 @@ _LOADER_CACHE = Path("/etc/ld.so.cache")
 
 async def asyncssh_imported() -> None:
     """Wait until asyncssh, and what speaks through it, can be imported without further ado."""
-    await asyncio.wrap_future(_importing())
+    await asyncio.wrap_future(import_asyncssh())
 
 
 @cache
-def _importing() -> Future[None]:
+def import_asyncssh() -> Future[None]:
+    """Begin to import it."""
     return ThreadPoolExecutor(1).submit(_import)
 
 

@@ -40,6 +40,17 @@ class Talk(Struct, frozen=True):
     tells: bool  # whether progress is to be told
 
 
+class Converse(Struct, frozen=True):
+    """Carry out steps part by part: an answer `Part` each, and `Done` at the end."""
+
+    call: int
+    connection: int
+    parts: tuple[tuple[Step, ...], ...]
+    become: Become | None
+    timeout: float | None
+    tells: bool
+
+
 class Forward(Struct, frozen=True):
     """Let a connection's host reach a port of this machine."""
 
@@ -61,7 +72,7 @@ class Cancel(Struct, frozen=True):
     call: int
 
 
-Order: TypeAlias = Open | Talk | Forward | Close
+Order: TypeAlias = Open | Talk | Converse | Forward | Close
 """A request that has an answer."""
 
 Request: TypeAlias = Order | Cancel
@@ -82,6 +93,14 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     results: list[Completed]
     counts: Counts
     port: int | None = None  # of a `Forward`: on the host
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True, tag="part"):
+    """One part of a conversation was carried out; there is more to come."""
+
+    call: int
+    results: list[Completed]
+    counts: Counts
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
@@ -120,7 +139,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True, tag="told"):
     text: str
 
 
-Answer: TypeAlias = Done | Failed | Told
+Answer: TypeAlias = Done | Part | Failed | Told
 
 _KINDS: dict[str, type[Exception]] = {
     "unreachable": Unreachable,

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import traceback
+from contextlib import aclosing
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,17 +17,20 @@ from fleetenv.remote import Completed
 from fleetenv.shell.answer import Progress
 from fleetenv.shell.connection import Connection
 from fleetenv.shell.direct import connect
+from fleetenv.shell.importing import import_asyncssh
 from fleetenv.shell.keys import AskPassphrase, KeyRing
 from fleetenv.shell.wire import (
     Answer,
     Cancel,
     Close,
+    Converse,
     Counts,
     Done,
     Failed,
     Forward,
     Open,
     Order,
+    Part,
     Talk,
     Told,
     Wire,
@@ -52,6 +56,7 @@ def work(requests: socket.socket, questions: socket.socket | None) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         os.dup2(0, 1)  # who reads what the controller prints is not to wait for this process
+        import_asyncssh()  # while the controller reads and plans
         asyncio.run(_serve(requests, KeyRing(_asker(questions) if questions else None)))
         status = 0
     except BaseException:
@@ -135,6 +140,8 @@ class _Worker:
                 raise LookupError(f"there is no connection {request.connection}")
             elif isinstance(request, Talk):
                 results = await self._talk(connection, request)
+            elif isinstance(request, Converse):
+                await self._converse(connection, request)
             elif isinstance(request, Forward):
                 port = await connection.forward(request.port)
             else:
@@ -157,11 +164,19 @@ class _Worker:
             timeout=request.timeout,
         )
 
+    async def _converse(self, connection: Connection, request: Converse) -> None:
+        progress = self._teller(request.call) if request.tells else None
+        async with aclosing(
+            connection.converse(request.parts, become=request.become, progress=progress, timeout=request.timeout)
+        ) as said:
+            async for results in said:
+                self._send(Part(request.call, results, _counts(connection)))
+
     async def _close(self, connection: Connection, request: Close) -> None:
         cancelled = [
             each.task
             for each in self._calls.values()
-            if isinstance(each.request, Talk)
+            if isinstance(each.request, Talk | Converse)
             and each.request.connection == request.connection
             and each.task.cancelling()
         ]

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,7 @@ from fleetenv.shell.wire import (
     Done,
     Failed,
     Order,
+    Part,
     Told,
     Wire,
     decode_answer,
@@ -52,10 +53,10 @@ class Passphrases:
         return self._known.get(path)
 
 
-class _Call(Struct, frozen=True):
-    """What waits for a worker's answer."""
+class _Call(Struct):
+    """What waits for a worker's answers."""
 
-    outcome: asyncio.Future[Done | Failed]
+    answers: asyncio.Queue[Done | Part | Failed | Exception]
     progress: Progress | None
 
 
@@ -82,7 +83,18 @@ class WorkerProcess:
         progress: Progress | None = None,
         counted: Callable[[Counts], None] | None = None,
     ) -> Done:
-        """Let the worker carry out a request, and return its answer.
+        """Let the worker carry out a request, and return its answer: as [`answers`][], which has only one."""
+        (answer,) = [each async for each in self.answers(request, progress, counted)]
+        assert isinstance(answer, Done)
+        return answer
+
+    async def answers(
+        self,
+        request: Callable[[int], Order],
+        progress: Progress | None = None,
+        counted: Callable[[Counts], None] | None = None,
+    ) -> AsyncGenerator[Done | Part, None]:
+        """Let the worker carry out a request, and yield its answers as they come, the last of which is `Done`.
 
         Args:
             request: makes the request, given its number.
@@ -93,26 +105,27 @@ class WorkerProcess:
             Unreachable: the worker has ended; beside whatever the worker says.
         """
         number = next(self._numbers)
-        outcome: asyncio.Future[Done | Failed] = asyncio.get_running_loop().create_future()
-        self._calls[number] = _Call(outcome, progress)
-        sent = False
+        call = self._calls[number] = _Call(asyncio.Queue(), progress)
+        sent = ended = False
         try:
             async with self._sending:
                 await self._make_room()
                 self._wire.send(encode_request(request(number)))
             sent = True
-            answer = await outcome
-        except BaseException:
-            if sent and self.lives:  # it was given up, perhaps in the moment in which the answer came
-                self._wire.send(encode_request(Cancel(number)))
-            raise
+            while not ended:
+                answer = await call.answers.get()
+                if isinstance(answer, Exception):
+                    raise answer
+                ended = not isinstance(answer, Part)
+                if counted:
+                    counted(answer.counts)
+                if isinstance(answer, Failed):
+                    raise answer.error
+                yield answer
         finally:
-            self._calls.pop(number, None)
-        if counted:
-            counted(answer.counts)
-        if isinstance(answer, Failed):
-            raise answer.error
-        return answer
+            del self._calls[number]
+            if sent and not ended and self.lives:  # it was given up, perhaps in the moment in which the answer came
+                self._wire.send(encode_request(Cancel(number)))
 
     async def _make_room(self) -> None:
         """Wait until more can be sent: what waits here is not yet a message, and shares its bytes with others."""
@@ -134,17 +147,18 @@ class WorkerProcess:
             return
         if isinstance(answer, Told):
             self._tell(answer)
-        elif (call := self._calls.pop(answer.call, None)) and not call.outcome.done():
-            call.outcome.set_result(answer)
+        elif call := self._calls.get(answer.call):
+            call.answers.put_nowait(answer)
 
     def _tell(self, told: Told) -> None:
         call = self._calls.get(told.call)
-        if call is None or call.progress is None or call.outcome.done():
+        if call is None or call.progress is None:
             return
         try:
             call.progress(told.done, told.total, told.text)
         except Exception as error:  # the caller's own: it ends the caller's call, as it would without workers
-            call.outcome.set_exception(error)
+            call.progress = None
+            call.answers.put_nowait(error)
 
     def _answer_question(self) -> None:
         try:
@@ -161,10 +175,8 @@ class WorkerProcess:
     def _lose(self) -> None:
         """The worker has ended."""
         self.lives = False
-        calls, self._calls = self._calls, {}
-        for call in calls.values():
-            if not call.outcome.done():
-                call.outcome.set_exception(_ended())
+        for call in self._calls.values():
+            call.answers.put_nowait(_ended())
 
     def hang_up(self) -> None:
         """Let the worker end."""

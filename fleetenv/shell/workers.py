@@ -10,12 +10,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from types import TracebackType
 
 from fleetenv.errors import Unreachable
-from fleetenv.remote import Completed, Step
+from fleetenv.remote import Completed, Run, Step
 from fleetenv.shell import direct
 from fleetenv.shell.answer import Progress
 from fleetenv.shell.become import Become
@@ -23,7 +23,7 @@ from fleetenv.shell.connection import Connection
 from fleetenv.shell.keys import AskPassphrase
 from fleetenv.shell.settings import Settings
 from fleetenv.shell.ssh_config import proxy_jump
-from fleetenv.shell.wire import Close, Counts, Done, Forward, Open, Talk
+from fleetenv.shell.wire import Close, Converse, Counts, Done, Forward, Open, Part, Talk
 from fleetenv.shell.worker import ENDINGS, work
 from fleetenv.shell.worker_process import Passphrases, WorkerProcess
 
@@ -140,6 +140,28 @@ class WorkerConnection(Connection):
             self._count,
         )
         return done.results
+
+    async def converse(
+        self,
+        parts: Sequence[Sequence[Step]],
+        *,
+        become: Become | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[list[Completed], None]:
+        """See [`Connection`][fleetenv.shell.connection.Connection]."""
+        if len(parts) == 1 or any(isinstance(step, Run) and step.offers for part in parts for step in part):
+            async for results in super().converse(parts, become=become, progress=progress, timeout=timeout):
+                yield results
+            return
+        all_parts, tells = tuple(map(tuple, parts)), progress is not None
+        answers = self._process.answers(
+            lambda call: Converse(call, self._number, all_parts, become, timeout, tells), progress, self._count
+        )
+        async with aclosing(answers):
+            async for answer in answers:
+                if isinstance(answer, Part):
+                    yield answer.results
 
     async def _close(self) -> None:
         """See [`Connection`][fleetenv.shell.connection.Connection]."""
