@@ -31,7 +31,7 @@ from fleetenv.inventory import Inventory
 from fleetenv.modules import registry
 from fleetenv.playbook import FleetVariables, Playbook, Templates
 from fleetenv.playbook.model import Entry, Play, Task
-from fleetenv.playbook.reading import RawVariables
+from fleetenv.playbook.reading import ABSENT, RawVariables
 from fleetenv.remote import Probe
 from fleetenv.shell import Connect, Connection, Defaults, Settings
 from fleetenv.shell.remote_shell import StepTimeout
@@ -43,6 +43,8 @@ Inquire: TypeAlias = Callable[[str, Mapping[str, Value]], Sequence[Probe[object]
 
 
 _PATIENCE = 600.0  # seconds for these answers, if no limit is given: a disk that hangs must not hang the run
+
+_CONNECTION_VARIABLES = sorted(VARIABLES)  # in an order, so that of two mistakes always the same is told
 
 
 class Stage(Struct, frozen=True):
@@ -311,10 +313,10 @@ def _connection_variables(scope: RawVariables, keywords: Mapping[str, Value]) ->
     """Return what says how to reach a host: the play's keywords, and the host's variables, which win."""
     known = SourceMap(Location("", 1, 1))
     known.update(keywords)
-    for name in sorted(VARIABLES):
-        if name in scope:
+    for name in _CONNECTION_VARIABLES:
+        if (raw := scope.look(name)) is not ABSENT:
             known[name] = scope[name]
-            written = getattr(scope.raw(name), "location", None)
+            written = getattr(raw, "location", None)
             if isinstance(written, Location):
                 known.values_at[name] = written
     return known

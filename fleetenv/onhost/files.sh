@@ -33,8 +33,8 @@ fe_look() {  # subjects: options, the sum that is wanted, the path; the lists be
   for fe_k in $fe_kinds; do fe_hash; done
   fe_sums=''
   if [ -n "$fe_all" ]; then
-    eval "fe_stat $fe_all"
     [ -z "$fe_read" ] || fe_sums=$(eval "LC_ALL=C exec sha256sum -- $fe_read")
+    eval "fe_stat $fe_all"
   fi
   eval "printf '%s\\0' $fe_told" '${fe_sums:+sums "$fe_sums"}'  # said at once: each write would be a packet
   [ -z "$fe_real" ] || eval "fe_follow $fe_real"

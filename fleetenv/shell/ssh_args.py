@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import lru_cache
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -45,7 +46,7 @@ def parse_ssh_args(text: str, label: str, earlier: SshOptions | None = None) -> 
         InputError: an option that fleetenv does not honour, or a value that cannot be.
     """
     try:
-        words = shlex.split(text)
+        words = list(_words(text))
     except ValueError as error:
         raise InputError(f"{label}: {error}") from error
     options = earlier or SshOptions()
@@ -65,6 +66,12 @@ def parse_ssh_args(text: str, label: str, earlier: SshOptions | None = None) -> 
             name = _FLAGS[flag]
         options = _with(options, name, value.strip().strip('"'), label)
     return options
+
+
+@lru_cache(maxsize=16)
+def _words(text: str) -> tuple[str, ...]:
+    """Split as a shell does: most hosts have the same options."""
+    return tuple(shlex.split(text))
 
 
 def _with(options: SshOptions, name: str, value: str, label: str) -> SshOptions:

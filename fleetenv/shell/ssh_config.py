@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,13 @@ def leads_elsewhere(settings: Settings) -> bool:
 
 def config_file(settings: Settings) -> Path:
     """Return the configuration that counts for a host; it need not exist."""
-    return settings.ssh_config or Path("~/.ssh/config").expanduser()
+    return settings.ssh_config or _usual(os.environ.get("HOME"))
+
+
+@lru_cache(maxsize=4)
+def _usual(home: str | None) -> Path:
+    """Return the user's own configuration; said anew should `home` become another."""
+    return Path("~/.ssh/config").expanduser()
 
 
 @lru_cache(maxsize=16)
