@@ -1,5 +1,7 @@
 """Where fleetenv's own time goes: one run of it in this process, under Python's profiler, by what the time was for.
 
+Each process of the run has a table: the workers, which hold the connections, and at last the first one.
+
 usage: python -m benchmarks.profile apply PLAYBOOK -i INVENTORY ...        (any command line of fleetenv's)
 
 The profiler counts calls, so that shares of code with many small functions come out a little too large.
@@ -8,9 +10,11 @@ The profiler counts calls, so that shares of code with many small functions come
 from __future__ import annotations
 
 import cProfile
+import os
 import pstats
 import sys
 from collections import Counter
+from typing import NoReturn
 
 from fleetenv import cli
 
@@ -57,18 +61,45 @@ def shares(profile: cProfile.Profile) -> Counter[str]:
     return seconds
 
 
+class _Profiled:
+    """This process under the profiler, and each that is forked from it under one of its own, until it ends."""
+
+    def __init__(self) -> None:
+        self._exit = os._exit
+        self._profile = cProfile.Profile()
+
+    def begin(self) -> None:
+        """Profile from here on."""
+        os.register_at_fork(after_in_child=self._begin_anew)
+        self._profile.enable()
+
+    def _begin_anew(self) -> None:
+        self._profile.disable()
+        self._profile = cProfile.Profile()
+        os._exit = self._end_worker  # that is how a worker ends
+        self._profile.enable()
+
+    def _end_worker(self, status: int) -> NoReturn:
+        self.end("a worker process")
+        self._exit(status)
+
+    def end(self, process: str) -> None:
+        """Print the table to standard error."""
+        self._profile.disable()
+        seconds = shares(self._profile)
+        whole = seconds.total()
+        lines = [f"{subject:<30}{each * 1000:8.0f} ms {each / whole:6.1%}" for subject, each in seconds.most_common()]
+        print(f"{process}:", *lines, sep="\n", file=sys.stderr, flush=True)
+
+
 def main(words: list[str]) -> None:
-    """Run fleetenv, and print the table to standard error."""
-    profile = cProfile.Profile()
-    profile.enable()
+    """Run fleetenv, and print the tables to standard error."""
+    profiled = _Profiled()
+    profiled.begin()
     try:
         cli.main(words)
     finally:
-        profile.disable()
-        seconds = shares(profile)
-        whole = seconds.total()
-        for subject, each in seconds.most_common():
-            print(f"{subject:<30}{each * 1000:8.0f} ms {each / whole:6.1%}", file=sys.stderr)
+        profiled.end("the first process")
 
 
 if __name__ == "__main__":
