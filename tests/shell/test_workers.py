@@ -77,6 +77,14 @@ async def test_a_worker_that_is_killed_takes_only_its_own_hosts_along(sshd: Sshd
         await workers.connect(host(sshd, "d"))
 
 
+def test_a_worker_that_does_not_end_is_killed() -> None:
+    with Workers(1) as workers:
+        (number,) = workers.processes
+        os.kill(number, signal.SIGSTOP)
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+
+
 async def test_what_was_given_up_is_ended_on_the_host(sshd: Sshd, workers: Workers) -> None:
     connection = await workers.connect(host(sshd, "a"))
     talking = asyncio.create_task(connection.talk([Run("sleep 5678.2")]))
