@@ -1,4 +1,4 @@
-"""asyncssh is imported by a thread, once for all hosts, while lines to them are being opened."""
+"""asyncssh is imported by a thread, once for all hosts: while the controller plans, and lines are being opened."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -212,10 +213,12 @@ async def _connect(login: Login, ring: KeyRing, line: Line, before: Jump | None 
 
 
 def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
-    # An empty tuple means ~/.ssh/config, where there is one; where there is none, hosts differ in their names alone.
-    given: dict[str, object] = {"config": (str(settings.ssh_config),) if settings.ssh_config else ()}
-    if config_file(settings).exists():
-        given["host"] = settings.address
+    given: dict[str, object] = {}
+    make: Callable[..., asyncssh.SSHClientConnectionOptions] = _made  # once for all hosts that differ in their names alone
+    if config_file(settings).exists():  # what it says depends on the name
+        # An empty tuple means ~/.ssh/config.
+        given = {"config": [str(settings.ssh_config)] if settings.ssh_config else (), "host": settings.address}
+        make = _make
     if settings.port is not None:
         given["port"] = settings.port
     if settings.user is not None:
@@ -224,16 +227,15 @@ def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
         given["proxy_command"] = settings.expanded(settings.proxy_command)
     given |= {"login_timeout": settings.connect_timeout, "keepalive_interval": settings.keepalive}
     try:
-        return _made(**given)
+        return make(**given)
     except asyncssh.ConfigParseError as error:
         raise InputError(f"ssh configuration: {error}") from error
     except (ValueError, OSError) as error:
         raise InputError(f"the ssh settings of host '{settings.host}' cannot be used: {error}") from error
 
 
-@lru_cache(maxsize=16)
-def _made(**given: object) -> asyncssh.SSHClientConnectionOptions:
-    """Make options, once for hosts that have the same: that takes a tenth of a login."""
+def _make(**given: object) -> asyncssh.SSHClientConnectionOptions:
+    """Make options: that takes a tenth of a login."""
     return asyncssh.SSHClientConnectionOptions(
         client_version=VERSION,
         client_keys=None,
@@ -247,6 +249,9 @@ def _made(**given: object) -> asyncssh.SSHClientConnectionOptions:
         keepalive_count_max=ALIVE_QUESTIONS,
         **given,
     )
+
+
+_made = lru_cache(maxsize=16)(_make)
 
 
 def _paths(value: object) -> list[Path]:

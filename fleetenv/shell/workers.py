@@ -1,4 +1,4 @@
-"""Connections held by worker processes, so that a large fleet's handshakes and messages use more than one core.
+"""Connections held by worker processes: one imports asyncssh while the controller plans, several use several cores.
 
 The controller stays one process with one truth. What lies below [`Connection`][fleetenv.shell.connection.Connection] is
 spread: each worker has an event loop, a key ring, and the connections of the hosts that it was dealt.
@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
 
-from fleetenv.errors import Unreachable
+from fleetenv.errors import InputError, Unreachable
 from fleetenv.remote import Completed, Run, Step
 from fleetenv.shell import direct
 from fleetenv.shell.answer import Progress
@@ -93,7 +93,11 @@ class Workers:
         sys.stdout.flush()
         sys.stderr.flush()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # the worker first says what they mean to it
-        number = os.fork()
+        try:
+            number = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            raise InputError(f"cannot start a worker process: {error.strerror}", hint="see 'ulimit -u'") from error
         if number == 0:
             for process in self._processes:
                 process.forget()
