@@ -214,7 +214,7 @@ async def _connect(login: Login, ring: KeyRing, line: Line, before: Jump | None 
 
 def _options(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
     given: dict[str, object] = {}
-    make: Callable[..., asyncssh.SSHClientConnectionOptions] = _made  # once for all hosts that differ in their names alone
+    make: Callable[..., asyncssh.SSHClientConnectionOptions] = _made  # hosts differ in their names alone
     if config_file(settings).exists():  # what it says depends on the name
         # An empty tuple means ~/.ssh/config.
         given = {"config": [str(settings.ssh_config)] if settings.ssh_config else (), "host": settings.address}
