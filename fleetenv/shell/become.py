@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from fleetenv.errors import InputError
 from fleetenv.remote import sh
-from fleetenv.shell.message import BOOTSTRAP
+from fleetenv.shell.message import start
 
 METHODS = ("sudo", "su", "doas")
 
 READY = "fleetenv-ready"
-"""Printed before the bootstrap reads, when a password may be asked for: until then nothing but the password is sent."""
+"""Printed before the shell reads, when a password may be asked for: until then nothing but the password is sent."""
 
 
 class Become(Struct, frozen=True):
@@ -40,10 +40,10 @@ class Become(Struct, frozen=True):
         """Whether the program may ask for a password, so that nothing is sent before it has or has not."""
         return self.password is not None
 
-    def command(self, prompt: str, shell: str = "sh") -> str:
-        """Return the command that starts the shell; `prompt` is what sudo will ask with."""
+    def command(self, prompt: str, shell: str = "sh", *, feeds: bool = True) -> str:
+        """Return the command that starts the shell, as [`start`][] has it; `prompt` is what sudo will ask with."""
         program = self.program or self.method
-        inner = [shell, "-c", f"echo {READY};{BOOTSTRAP}" if self.asks else BOOTSTRAP]
+        inner = start(shell, feeds=feeds, said=READY if self.asks else None)
         if self.method == "su":
             return f"exec {sh(program, self.user, '-s', '/bin/sh', '-c', f'exec {sh(*inner)}')}"
         if self.method == "doas":

@@ -141,7 +141,7 @@ class DirectConnection(Connection):
         if not jobs:
             return []
         try:
-            shell = await self._shell(become)
+            shell = await self._shell(become, feeds=any(len(job.item.stdin) for job in jobs))
             self.round_trips += 1
             try:
                 return await shell.talk(jobs, progress, _file_progress(jobs, progress))
@@ -151,10 +151,15 @@ class DirectConnection(Connection):
         except ConnectionCut as cut:
             raise Unreachable(f"the connection was lost: {cut}") from cut
 
-    async def _shell(self, become: Become | None) -> RemoteShell:
-        """Return the user's shell. One that is busy with what was given up is replaced, and all it started is ended."""
+    async def _shell(self, become: Become | None, *, feeds: bool = False) -> RemoteShell:
+        """Return the user's shell. One that is busy with what was given up is replaced, and all it started is ended.
+
+        Args:
+            become: Who that is, if not who is logged in.
+            feeds: Whether there is data in the message that it is for.
+        """
         stale = self._shells.get(become)
-        if stale and not stale.busy and not stale.ended:
+        if stale and stale.greeted and not stale.busy and not stale.ended:
             return stale
         session = None
         if stale and stale.busy and not stale.ended:
@@ -163,7 +168,7 @@ class DirectConnection(Connection):
                     session = await stale.learn_session()
         self.round_trips += bool(become and become.asks)  # the password's prompt
         shell = await RemoteShell.start(
-            self._transport, become, shell=self.settings.shell, patience=self.settings.patience
+            self._transport, become, shell=self.settings.shell, patience=self.settings.patience, feeds=feeds
         )
         try:
             if session is not None:

@@ -1,7 +1,6 @@
 """What is said to the remote shell: pure functions from steps to bytes.
 
-The remote shell is POSIX `sh` in a loop. It is started by [`BOOTSTRAP`][], which is all that an argument list ever
-holds; everything else comes on its standard input, message by message:
+The remote shell is POSIX `sh` in a loop. Everything comes on its standard input, message by message:
 
     HEADER: two decimal numbers and a newline: bytes of script, bytes of data behind it
     SCRIPT: one command for each item, which evaluates the item's own text in a subshell of its own; or, without one,
@@ -9,7 +8,8 @@ holds; everything else comes on its standard input, message by message:
     DATA:   what items read as their standard input, one after the other
 
 A script that is one short line stands in the header, behind the numbers: the shell then reads it without any process,
-which `head` would be.
+which `head` would be. A first message without data is a script alone: the shell that [`start`][] starts for it reads
+that by itself, as it would read a file. It may read ahead, so nothing may follow until it has answered.
 
 The script of the first message begins with a greeting, which holds the connection's nonce, and ends with the loop that
 reads the further messages. After the greeting and after each item a mark goes to standard output and to standard error,
@@ -27,7 +27,7 @@ from msgspec import Struct, field
 
 from fleetenv.remote import sh
 
-BOOTSTRAP = 'read -r fe_n fe_d&&eval "$(head -c $fe_n)"'
+_BOOTSTRAP = 'read -r fe_n fe_d&&eval "$(head -c $fe_n)"'
 """One line without quotes, backslashes or exclamation marks inside: it passes csh, fish and bash alike unharmed."""
 
 NONCE_LENGTH = 32
@@ -44,7 +44,7 @@ set --
 """
 _LEFT = "if [ $fe_d -gt 0 ];then head -c $fe_d >/dev/null;fi\n"  # data of items that were not come to
 _LOOP = f"""\
-{_LEFT}while read -r fe_n fe_d fe_t;do
+while read -r fe_n fe_d fe_t;do
 eval "${{fe_t:-$(head -c $fe_n)}}"
 {_LEFT}done
 """
@@ -79,13 +79,27 @@ class Item(Struct, frozen=True):
         return f"Item({self.script!r})"  # the rest may be secret
 
 
-def message(items: Sequence[Item], nonce: str | None = None, known: Container[str] = ()) -> list[Data]:
+def start(shell: str, *, feeds: bool, said: str | None = None) -> list[str]:
+    """Return the words that start a shell, which are all that an argument list ever holds.
+
+    Args:
+        shell: The program.
+        feeds: Whether there is data in the first message.
+        said: What it prints before it reads; only with `feeds`.
+    """
+    return [shell, "-c", f"echo {said};{_BOOTSTRAP}" if said else _BOOTSTRAP] if feeds else [shell]
+
+
+def message(
+    items: Sequence[Item], nonce: str | None = None, known: Container[str] = (), *, feeds: bool = True
+) -> list[Data]:
     """Return one message: header and script as the first part, then the items' data.
 
     Args:
         items: what to do.
         nonce: For the first message to a shell: `NONCE_LENGTH` characters that mark its answers.
         known: Kits that the shell has.
+        feeds: For the first message: how the shell was started.
 
     Raises:
         ValueError: a script or a variable cannot be said in sh: a NUL character, or a name that is none.
@@ -96,10 +110,15 @@ def message(items: Sequence[Item], nonce: str | None = None, known: Container[st
     script = f"{kits}while :;do {commands}break;done\n"
     if nonce:
         greeting = _GREETING.format(first=nonce[: NONCE_LENGTH // 2], second=nonce[NONCE_LENGTH // 2 :])
-        script = f"{greeting}{{\n{script}{_LOOP}}}\n"  # in braces, so that of a message that is cut off nothing is done
+        left = _LEFT if feeds else ""
+        # in braces, so that of a message that is cut off nothing is done
+        script = f"{greeting}{{\n{script}{left}{_LOOP}}}\n"
     encoded = script.encode("utf-8", "surrogateescape")
     total = sum(len(item.stdin) for item in items)
     head = b"%d %d\n%b" % (len(encoded), total, encoded)
+    if nonce and not feeds:
+        assert not total, "a shell that reads ahead would take data for script"
+        head = encoded
     if not nonce and len(script) <= _LONGEST_LINE and script.isascii() and script[:-1].isprintable():
         head = b"0 %d %b" % (total, encoded)
     return [head, *(item.stdin for item in items if len(item.stdin))]

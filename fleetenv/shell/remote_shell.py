@@ -13,7 +13,7 @@ from fleetenv.errors import HostError, TaskFailed, Unreachable
 from fleetenv.remote import Completed, sh
 from fleetenv.shell.answer import Answer, Progress, ProtocolError
 from fleetenv.shell.become import READY, Become
-from fleetenv.shell.message import BOOTSTRAP, NONCE_LENGTH, Data, FilePart, Item, message
+from fleetenv.shell.message import NONCE_LENGTH, Data, FilePart, Item, message, start
 from fleetenv.shell.transport import WRITE_SIZE, Channel, ConnectionCut, Transport
 
 
@@ -31,35 +31,39 @@ class StepTimeout(TaskFailed):
 class RemoteShell:
     """A shell in a channel of its own. Not for use by two at once."""
 
-    def __init__(self, channel: Channel, become: Become | None, patience: float) -> None:
+    def __init__(self, channel: Channel, become: Become | None, patience: float, *, feeds: bool) -> None:
         self._channel = channel
         self._become = become
         self._patience = patience  # seconds until the shell must have greeted
+        self._feeds = feeds
         self._nonce = secrets.token_hex(NONCE_LENGTH // 2)
         self._answer = Answer(self._nonce)
         self._ready: deque[Completed] = deque()
-        self._greeted = False  # whether the first message was sent
+        self.greeted = False  # whether the first message was sent
         self._kits: set[str] = set()  # what was sent of them
         self.busy = False  # true from the start of a message until its answer is whole
         self.ended = False
         self.sent = 0  # bytes written
 
     @classmethod
-    async def start(cls, transport: Transport, become: Become | None, *, shell: str, patience: float) -> RemoteShell:
-        """Start the shell; nothing is waited for, but a password prompt.
+    async def start(
+        cls, transport: Transport, become: Become | None, *, shell: str, patience: float, feeds: bool
+    ) -> RemoteShell:
+        """Start the shell; nothing is waited for, but a password prompt. `feeds`: there is data in its first message.
 
         Raises:
             TaskFailed: the other user cannot be become.
             ConnectionCut: the connection broke.
         """
         prompt = f"fleetenv-password-{secrets.token_hex(8)}:"
-        command = become.command(prompt, shell) if become else f"exec {sh(shell, '-c', BOOTSTRAP)}"
+        feeds |= bool(become and become.asks)
+        command = become.command(prompt, shell, feeds=feeds) if become else f"exec {sh(*start(shell, feeds=feeds))}"
         try:
             async with asyncio.timeout(patience):
                 channel = await transport.start(command)
         except TimeoutError:
             raise ConnectionCut(f"it does not answer within {patience:g} s") from None
-        self = cls(channel, become, patience)
+        self = cls(channel, become, patience, feeds=feeds)
         if become and become.asks:
             try:
                 await self._enter_password(become, prompt)
@@ -110,7 +114,7 @@ class RemoteShell:
             ConnectionCut: the connection broke.
         """
         first, *data = self._message(jobs)
-        self._greeted = self.busy = True
+        self.greeted = self.busy = True
         self._answer.begin(progress)
         if isinstance(first, bytes) and not data:
             await self._write(first)
@@ -129,7 +133,7 @@ class RemoteShell:
         """
         (first,) = self._message([job for part in parts for job in part])
         assert isinstance(first, bytes)
-        self._greeted = self.busy = True
+        self.greeted = self.busy = True
         await self._write(first)
         for number, part in enumerate(parts, 1):
             self._answer.begin(progress)
@@ -142,7 +146,8 @@ class RemoteShell:
 
     def _message(self, jobs: Sequence[Job]) -> list[Data]:
         try:
-            parts = message([job.item for job in jobs], None if self._greeted else self._nonce, self._kits)
+            nonce = None if self.greeted else self._nonce
+            parts = message([job.item for job in jobs], nonce, self._kits, feeds=self._feeds)
         except ValueError as error:
             raise TaskFailed(str(error)) from error
         self._kits.update(job.item.kit for job in jobs)

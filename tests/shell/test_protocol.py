@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fleetenv.remote import Completed
 from fleetenv.shell.answer import NOISE, Answer, ProtocolError, parse_progress
-from fleetenv.shell.message import BOOTSTRAP, Item, message
+from fleetenv.shell.message import Item, message, start
 
 NONCE = "0123456789abcdef" * 2
 outputs = st.binary(max_size=200) | st.sampled_from(
@@ -127,7 +127,7 @@ def test_a_real_sh_does_what_the_message_says(wanted: list[tuple[str, bytes, int
     ]
     said = b"".join(part for part in message(steps, NONCE) if isinstance(part, bytes))
     after = b"".join(part for part in message([Item("echo after")]) if isinstance(part, bytes))
-    ran = subprocess.run(["sh", "-c", BOOTSTRAP], input=said + after, capture_output=True, check=False)
+    ran = subprocess.run(start("sh", feeds=True), input=said + after, capture_output=True, check=False)
     answer = Answer(NONCE)
     completed = answer.feed(ran.stdout, error=False) + answer.feed(ran.stderr, error=True)
     expected = []
@@ -143,7 +143,7 @@ def test_variables_of_the_user_are_left_alone() -> None:
     script = ";".join(f"printf '%s,' \"${name}\"" for name in names) + ";m 2>/dev/null||:"
     said = b"".join(part for part in message([Item(script)], NONCE) if isinstance(part, bytes))
     environment = {**os.environ, **{name: f"mine {name}" for name in names}}
-    ran = subprocess.run(["sh", "-c", BOOTSTRAP], input=said, capture_output=True, check=True, env=environment)
+    ran = subprocess.run(start("sh", feeds=True), input=said, capture_output=True, check=True, env=environment)
     assert "".join(f"mine {name}," for name in names).encode() + mark(0) in ran.stdout
 
 
@@ -155,7 +155,7 @@ def test_a_message_that_is_cut_does_nothing(tmp_path: Path) -> None:
         assert isinstance(before, bytes)
         assert isinstance(said, bytes)
         for length in range(said.index(b"touch"), len(said) - 1):  # but for the last newline it is whole
-            subprocess.run(["sh", "-c", BOOTSTRAP], input=before + said[:length], capture_output=True, check=False)
+            subprocess.run(start("sh", feeds=True), input=before + said[:length], capture_output=True, check=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -165,6 +165,44 @@ def test_a_message_that_is_cut_does_nothing(tmp_path: Path) -> None:
 def test_what_sh_cannot_say_is_refused(item: Item) -> None:
     with pytest.raises(ValueError, match=r"NUL|name of an environment variable"):
         message([item])
+
+
+SHELLS = [each for each in ("dash", "bash", "busybox") if shutil.which(each)]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_reads_its_first_message_by_itself(shell: str, size: int) -> None:
+    """Also one that is larger than what it reads at once; what comes after the answer is for the loop."""
+    items = [Item(f"printf '%s' {'x' * size}"), Item("cat;echo end"), Item("exit 3", may_fail=True)]
+    (first,) = message(items, NONCE, feeds=False)
+    after = message([Item(f"printf '%s' {'y' * 3000}"), Item("cat", b"data"), Item("echo after")])
+    assert isinstance(first, bytes)
+    words = ["busybox", "sh"] if shell == "busybox" else start(shell, feeds=False)
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(first)
+        process.stdin.flush()
+        out = b""
+        while out.count(NONCE.encode()) < 1 + len(items):
+            said = os.read(process.stdout.fileno(), 65536)
+            assert said
+            out += said
+        more, errors = process.communicate(b"".join(part for part in after if isinstance(part, bytes)))
+    answer = Answer(NONCE)
+    done = answer.feed(out + more, error=False) + answer.feed(errors, error=True)
+    assert [each.text for each in done] == ["x" * size, "end\n", "", "y" * 3000, "data", "after\n"]
+    assert [each.status for each in done] == [0, 0, 3, 0, 0, 0]
+    assert not any(each.stderr for each in done)
+
+
+def test_a_first_message_that_is_cut_does_nothing(tmp_path: Path) -> None:
+    (said,) = message([Item(f"touch {tmp_path}/{n}") for n in range(3)], NONCE, feeds=False)
+    assert isinstance(said, bytes)
+    for length in range(said.index(b"touch"), len(said) - 1):
+        subprocess.run(start("sh", feeds=False), input=said[:length], capture_output=True, check=False)
+    assert not list(tmp_path.iterdir())
 
 
 def short(items: list[Item], known: set[str] | None = None) -> bytes:
@@ -182,7 +220,7 @@ def long(items: list[Item], known: set[str] | None = None) -> bytes:
     return said
 
 
-@pytest.mark.parametrize("shell", [each for each in ("dash", "bash") if shutil.which(each)])
+@pytest.mark.parametrize("shell", [each for each in SHELLS if each != "busybox"])
 def test_short_and_long_messages_and_kits_follow_each_other(shell: str) -> None:
     """A kit is defined once, and runs in the shell itself; what an account exports holds for one item only."""
     kit = 'fe_count() { fe_k=$((fe_k+1)); printf "%s %s|" "$fe_k" "$V$*"; [ "$1" != fail ]; }\n'
@@ -199,7 +237,7 @@ def test_short_and_long_messages_and_kits_follow_each_other(shell: str) -> None:
             short([Item("fe_count last </dev/stdin", kit=kit)], {kit}),
         ]
     )
-    ran = subprocess.run([shell, "-c", BOOTSTRAP], input=said, capture_output=True, check=False)
+    ran = subprocess.run(start(shell, feeds=True), input=said, capture_output=True, check=False)
     answer = Answer(NONCE)
     done = answer.feed(ran.stdout, error=False) + answer.feed(ran.stderr, error=True)
     told = [each.stdout.decode() for each in done]
@@ -215,5 +253,5 @@ def test_a_short_message_that_is_cut_does_nothing(tmp_path: Path) -> None:
     assert isinstance(greeting, bytes)
     said = short([Item(f"touch {tmp_path}/{n}") for n in range(3)])
     for length in (*range(len(said) - 30, len(said)), said.index(b"break")):
-        subprocess.run(["sh", "-c", BOOTSTRAP], input=greeting + said[:length], capture_output=True, check=False)
+        subprocess.run(start("sh", feeds=True), input=greeting + said[:length], capture_output=True, check=False)
     assert not list(tmp_path.iterdir())
