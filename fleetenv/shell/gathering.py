@@ -6,6 +6,8 @@ the host's sshd: that takes both of them longer than the packet itself.
 What arrives is acknowledged at once. Until a program runs, OpenSSH's server keeps what it says second until the first
 is acknowledged (Nagle's algorithm), and the kernel of whoever has just written waits 40 ms with that, for more to be
 written: so each login would be 40 ms longer than it need be.
+
+asyncssh writes as much as the host's window allows, 2 MB a host; who sends much is told here when it has left.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ from contextlib import suppress
 from typing import Any
 
 _QUICK = getattr(socket, "TCP_QUICKACK", None)  # Linux
+_LARGE = 1 << 14  # bytes that leave by themselves: to copy them takes longer than a system call
+
+ROOM = "fleetenv-room"
+"""By this name `get_extra_info` gives an `asyncio.Event`: set, unless much waits to be written."""
 
 
 class GatheringTransport(asyncio.Transport):
@@ -31,6 +37,8 @@ class GatheringTransport(asyncio.Transport):
         self._transport = transport
         self._said = said
         self._kept = bytearray()
+        self._room = asyncio.Event()
+        self._room.set()
         self._socket: socket.socket | None = transport.get_extra_info("socket")
         self._loop = asyncio.get_running_loop()
 
@@ -38,6 +46,10 @@ class GatheringTransport(asyncio.Transport):
         """Take data; it leaves soon."""
         if self._said:
             data, self._said = bytes(data).removeprefix(self._said), b""
+        if len(data) >= _LARGE:
+            self._flush()
+            self._transport.write(data)
+            return
         if not self._kept:
             self._loop.call_soon(self._flush)
         self._kept += data
@@ -65,5 +77,33 @@ class GatheringTransport(asyncio.Transport):
         return self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what is known of the connection: its socket, its addresses."""
-        return self._transport.get_extra_info(name, default)
+        """Return what is known of the connection: its socket, its addresses; and [`ROOM`][]."""
+        return self._room if name == ROOM else self._transport.get_extra_info(name, default)
+
+    def over(self, protocol: asyncio.Protocol) -> asyncio.Protocol:
+        """Return the protocol that stands between the connection and the one that is spoken."""
+        return _Between(protocol, self._room)
+
+
+class _Between(asyncio.Protocol):
+    """Passes on what arrives, and heeds what asyncssh does not: that there is no room for more."""
+
+    def __init__(self, protocol: asyncio.Protocol, room: asyncio.Event) -> None:
+        self._protocol = protocol
+        self._room = room
+
+    def data_received(self, data: bytes) -> None:
+        self._protocol.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._protocol.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._room.set()  # nobody is to wait for it
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        self._room.set()

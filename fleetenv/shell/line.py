@@ -69,8 +69,9 @@ class Line:
         transport = await (opening or self._open(host, port))
         connection = factory()
         protocol = cast(asyncio.Protocol, connection)
-        transport.set_protocol(protocol)
-        protocol.connection_made(GatheringTransport(transport, said=_GREETING))
+        gathering = GatheringTransport(transport, said=_GREETING)
+        transport.set_protocol(gathering.over(protocol))
+        protocol.connection_made(gathering)
         transport.resume_reading()
         return transport, connection
 

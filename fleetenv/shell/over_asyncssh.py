@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import asyncssh
 
 from fleetenv.errors import InputError, Unreachable
+from fleetenv.shell.gathering import ROOM
 from fleetenv.shell.jump import Jump, enter
 from fleetenv.shell.known_hosts import KnownHosts
 from fleetenv.shell.line import VERSION, Line
@@ -71,9 +72,12 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 class _Channel:
     """A [`Channel`][fleetenv.shell.transport.Channel] over asyncssh."""
 
-    def __init__(self, channel: asyncssh.SSHClientChannel[bytes], session: _Session) -> None:
+    def __init__(
+        self, channel: asyncssh.SSHClientChannel[bytes], session: _Session, room: asyncio.Event | None
+    ) -> None:
         self._channel = channel
         self._session = session
+        self._room = room  # of the TCP connection; None: there are others between
 
     async def read(self) -> tuple[bytes, bool] | None:
         session = self._session
@@ -94,6 +98,8 @@ class _Channel:
     async def write(self, data: bytes) -> None:
         for start in range(0, len(data), WRITE_SIZE):
             await self._session.room.wait()
+            if self._room:
+                await self._room.wait()
             if self._session.ended:
                 return
             try:
@@ -130,7 +136,7 @@ class _Transport:
             raise Unreachable(f"the host starts no program for {self.user}: {error.reason}") from error
         except (asyncssh.Error, OSError) as error:
             raise ConnectionCut(reason(error)) from error
-        return _Channel(channel, cast(_Session, session))
+        return _Channel(channel, cast(_Session, session), self.connection.get_extra_info(ROOM))
 
     async def forward(self, port: int) -> int | None:
         try:
