@@ -8,7 +8,8 @@ import pickle
 import pytest
 
 from fleetenv.errors import InputError
-from fleetenv.source import SourceText, parse_yaml
+from fleetenv.source import SourceText
+from fleetenv.source_yaml import parse_yaml
 
 
 def test_copies_of_located_values_keep_their_places():

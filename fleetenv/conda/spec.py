@@ -26,7 +26,8 @@ from fleetenv.conda.requirement import (
 )
 from fleetenv.conda.settings import Block, Settings, read_block, strings
 from fleetenv.errors import InputError, Location, nearest
-from fleetenv.source import SourceList, SourceMap, Value, read_yaml, shown
+from fleetenv.source import SourceList, SourceMap, Value, shown
+from fleetenv.source_yaml import read_yaml
 
 __all__ = ["PipOption", "Requirement", "Settings", "Spec", "normalized", "read_spec"]
 

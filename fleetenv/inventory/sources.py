@@ -13,7 +13,8 @@ from fleetenv.inventory.address import expand, split_port
 from fleetenv.inventory.draft import Draft
 from fleetenv.inventory.inventory import Inventory
 from fleetenv.inventory.vars_folder import VarsFolder
-from fleetenv.source import SourceMap, parse_yaml, shown
+from fleetenv.source import SourceMap, shown
+from fleetenv.source_yaml import parse_yaml
 
 _YAML_EXTENSIONS = (".yml", ".yaml", ".json")
 # What a folder of sources may hold beside them: Ansible's defaults for what it passes over.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from fleetenv.errors import InputError, Location
-from fleetenv.source import SourceMap, Value, read_yaml, shown
+from fleetenv.source import SourceMap, Value, shown
+from fleetenv.source_yaml import read_yaml
 
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")  # in this order: the first that is there counts
 

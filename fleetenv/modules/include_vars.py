@@ -11,7 +11,8 @@ from msgspec import field
 
 from fleetenv.errors import InputError
 from fleetenv.modules.base import Controller, ControllerModule, Outcome
-from fleetenv.source import Value, read_yaml
+from fleetenv.source import Value
+from fleetenv.source_yaml import read_yaml
 from fleetenv.state import UNSET, UnsetType
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from fleetenv.errors import InputError, Location
 from fleetenv.playbook.words import split_words, unquote
-from fleetenv.source import SourceText, Value, parse_yaml, read_yaml
+from fleetenv.source import SourceText, Value
+from fleetenv.source_yaml import parse_yaml, read_yaml
 
 _PLACE = Location("--extra-vars", 1, 1)
 

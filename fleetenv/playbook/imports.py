@@ -19,7 +19,8 @@ from fleetenv.playbook.roles import RoleFiles, RoleFinder
 from fleetenv.playbook.tasks import TaskReader
 from fleetenv.playbook.templates import Templates
 from fleetenv.playbook.undefined import UndefinedVariable
-from fleetenv.source import SourceList, SourceMap, SourceText, Value, read_yaml
+from fleetenv.source import SourceList, SourceMap, SourceText, Value
+from fleetenv.source_yaml import read_yaml
 
 _FILE_ARGUMENTS = frozenset({"file"})
 _ROLE_ARGUMENTS = frozenset(

@@ -16,7 +16,8 @@ from fleetenv.playbook.reading import is_template
 from fleetenv.playbook.roles import RoleFinder
 from fleetenv.playbook.templates import Templates
 from fleetenv.playbook.vars_files import VarsFiles
-from fleetenv.source import SourceList, SourceMap, Value, read_yaml
+from fleetenv.source import SourceList, SourceMap, Value
+from fleetenv.source_yaml import read_yaml
 
 _STRATEGIES = frozenset({"free", "host_pinned", "linear"})
 _ORDERS = frozenset({"inventory", "reverse_inventory", "reverse_sorted", "shuffle", "sorted"})

@@ -10,7 +10,8 @@ from msgspec import Struct, field
 
 from fleetenv.errors import InputError, Location, nearest
 from fleetenv.playbook.vars_files import variables_of
-from fleetenv.source import SourceList, SourceMap, Value, read_yaml
+from fleetenv.source import SourceList, SourceMap, Value
+from fleetenv.source_yaml import read_yaml
 
 _SUFFIXES = (".yml", ".yaml", ".json")
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleetenv.errors import InputError, Location
-from fleetenv.source import Value, read_yaml, shown
+from fleetenv.source import Value, shown
+from fleetenv.source_yaml import read_yaml
 
 
 class VarsFiles:

@@ -14,7 +14,8 @@ from fleetenv.modules import registry
 from fleetenv.modules.condarc import Condarc
 from fleetenv.modules.filestate import FileState
 from fleetenv.remote import Completed, Run, Send
-from fleetenv.source import SourceMap, Value, parse_yaml
+from fleetenv.source import SourceMap, Value
+from fleetenv.source_yaml import parse_yaml
 from fleetenv.state import Content, compare
 
 CLASSIC = """

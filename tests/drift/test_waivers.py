@@ -10,7 +10,7 @@ from fleetenv.drift.finding import Against, Finding
 from fleetenv.drift.waivers import check_holders, read_rules, waived
 from fleetenv.errors import InputError
 from fleetenv.severity import Severity
-from fleetenv.source import parse_yaml
+from fleetenv.source_yaml import parse_yaml
 
 TODAY = date(2026, 11, 21)
 

@@ -16,7 +16,8 @@ from fleetenv.errors import InputError
 from fleetenv.modules import registry
 from fleetenv.modules.base import ActionModule, Controller, ControllerModule, Module, Outcome, StateModule
 from fleetenv.remote import Completed, Lookup, Send, Step, sh
-from fleetenv.source import SourceMap, Value, parse_yaml
+from fleetenv.source import SourceMap, Value
+from fleetenv.source_yaml import parse_yaml
 from fleetenv.state import Diff, compare
 
 SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]

@@ -10,7 +10,8 @@ import pytest
 from fleetenv.errors import InputError
 from fleetenv.modules import arguments, registry
 from fleetenv.modules.base import Module
-from fleetenv.source import SourceMap, parse_yaml
+from fleetenv.source import SourceMap
+from fleetenv.source_yaml import parse_yaml
 
 
 class Sample(Module, frozen=True, kw_only=True, forbid_unknown_fields=True):

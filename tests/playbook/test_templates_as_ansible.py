@@ -10,7 +10,8 @@ import pytest
 
 from fleetenv.errors import Location
 from fleetenv.playbook import Templates
-from fleetenv.source import SourceText, parse_yaml
+from fleetenv.source import SourceText
+from fleetenv.source_yaml import parse_yaml
 
 VARIABLES = r"""
 n: 3

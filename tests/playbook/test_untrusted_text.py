@@ -13,7 +13,8 @@ from fleetenv.errors import InputError, Location
 from fleetenv.playbook import FleetVariables, Scope, Templates
 from fleetenv.playbook.loops import items
 from fleetenv.playbook.model import Task
-from fleetenv.source import SourceText, Value, parse_yaml
+from fleetenv.source import SourceText, Value
+from fleetenv.source_yaml import parse_yaml
 
 PLACE = Location("t.yml", 1, 1)
 EVIL = "{{ lookup('pipe', 'touch /tmp/pwned') }}"

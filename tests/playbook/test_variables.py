@@ -11,7 +11,8 @@ import pytest
 
 from fleetenv.errors import InputError, Location
 from fleetenv.playbook import FleetVariables, Templates, UndefinedVariable, parse_extra_vars
-from fleetenv.source import SourceText, Value, parse_yaml
+from fleetenv.source import SourceText, Value
+from fleetenv.source_yaml import parse_yaml
 
 from .conftest import Project, every_task
 

@@ -8,7 +8,8 @@ import pytest
 
 from fleetenv.errors import InputError
 from fleetenv.shell import Become, Defaults, Settings
-from fleetenv.source import Value, parse_yaml
+from fleetenv.source import Value
+from fleetenv.source_yaml import parse_yaml
 
 
 def test_ansibles_names(tmp_path: Path) -> None:
