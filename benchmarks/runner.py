@@ -47,7 +47,7 @@ class Verified:
         self.done: dict[str, int] = {}
         """Tasks a host, by tool."""
         self.snapshot: Snapshot = {}
-        with _site(workload, _VERIFIED_HOSTS) as site:
+        with opened_site(workload, _VERIFIED_HOSTS) as site:
             workload.prepare(site)
             for tool in tools:
                 if tool.name not in workload.plays:
@@ -65,10 +65,10 @@ class Verified:
             self.workload.before(site, tool)
         _, first = site.run(tool)
         _expect_change(tool, first)
-        snapshot = _snapshot(self.workload, site)
+        snapshot = snapshots(self.workload, site)
         _, second = site.run(tool)
         _expect_no_change(tool, second)
-        if _snapshot(self.workload, site) != snapshot:
+        if snapshots(self.workload, site) != snapshot:
             raise UnequalWork(f"{tool.label}: the second run says that it changed nothing, and it did")
         if not self.snapshot:
             self.snapshot = snapshot
@@ -80,7 +80,8 @@ class Verified:
 def measure(workload: Workload, verified: Verified, tools: Sequence[Tool], hosts: int, limits: Limits) -> Case:
     """Measure a workload on new hosts."""
     measured = {tool.name: Measured(failure=verified.failures.get(tool.name, "")) for tool in tools}
-    with _site(workload, hosts) as site, Wire(site.fleet.hosts, workload.round_trip or _WATCHED_ROUND_TRIP) as wire:
+    delay = workload.round_trip or _WATCHED_ROUND_TRIP
+    with opened_site(workload, hosts) as site, Wire(site.fleet.hosts, delay) as wire:
         site.settle_far(wire.hosts)
         workload.prepare(site)
         course = _Course(workload, verified, site, wire, limits)
@@ -88,7 +89,7 @@ def measure(workload: Workload, verified: Verified, tools: Sequence[Tool], hosts
         if working and not workload.changes:
             workload.clean(site)
             site.run(working[0])
-            course.snapshot = _snapshot(workload, site)
+            course.snapshot = snapshots(workload, site)
         for number in range(limits.rounds):
             for tool in tools:
                 course.timed(tool, measured[tool.name], number)
@@ -126,7 +127,7 @@ class _Course:
             run, outcome = self.site.run(tool, place=FAR if workload.round_trip else NEAR)
             self._check(tool, outcome)
             if number == 0 and tool.name in workload.plays:
-                snapshot = _snapshot(workload, self.site)
+                snapshot = snapshots(workload, self.site)
                 self.snapshot = self.snapshot or snapshot
                 expect_same(tool, self.snapshot, snapshot)
         except UnequalWork as problem:
@@ -194,7 +195,12 @@ def expect_same(tool: Tool, expected: Snapshot, found: Snapshot) -> None:
             raise UnequalWork(f"{tool.label}: on {host} it left not {first[0]!r} but {first[1]!r}")
 
 
-def _snapshot(workload: Workload, site: Site) -> Snapshot:
+def snapshots(workload: Workload, site: Site) -> Snapshot:
+    """Look at what there is on every host.
+
+    Raises:
+        UnequalWork: what should be there is not.
+    """
     try:
         return {host.name: workload.snapshot(host) for host in site.fleet.hosts}
     except RuntimeError as problem:
@@ -202,7 +208,8 @@ def _snapshot(workload: Workload, site: Site) -> Snapshot:
 
 
 @contextmanager
-def _site(workload: Workload, hosts: int) -> Iterator[Site]:
+def opened_site(workload: Workload, hosts: int) -> Iterator[Site]:
+    """Bring up new hosts for a workload."""
     names = [f"gpu{number:03}" for number in range(1, hosts + 1)]
     with (
         tempfile.TemporaryDirectory(prefix="bench") as folder,
