@@ -23,6 +23,8 @@ if command -v flock >/dev/null && ! flock -n 9; then
   flock 9 || fail "cannot lock $here/lock"
   if [ "$mode" = fresh ] && [ -e "$here/finished" ]; then exit 0; fi
 fi
+# The shell of a run that was killed may have taken the installer that was sent, and finished with it, a moment ago.
+if [ -n "$pushed" ] && ! [ -e "$pushed" ] && [ -e "$here/finished" ]; then exit 0; fi
 
 # Tells once a second how far it is, as long as the remote shell lives; $1: download, install.
 watch() {

@@ -166,6 +166,19 @@ def test_a_run_that_is_killed_at_any_moment_is_mended_by_the_next(
     assert site.apply(installer=str(installer.path), sha256=installer.sha256)["status"] == "ok"
 
 
+def test_the_shell_of_a_killed_run_may_finish_with_the_installer_that_the_next_one_has_sent(
+    site: Site, installer: Installer
+) -> None:
+    site.apply(installer=str(installer.path))
+    module = PreparedMiniconda(
+        prefix=str(site.prefix), installer=str(installer.path), pushed=str(installer.path), digest=installer.sha256
+    )
+    *_, step = module.converge(compare(module.desired(None), None))
+    assert isinstance(step, Run)
+    subprocess.run(["sh", "-c", step.script], check=True)
+    assert site.apply(installer=str(installer.path))["status"] == "ok"
+
+
 def test_a_half_finished_installation_is_removed_and_made_again(site: Site, installer: Installer) -> None:
     site.apply(installer=str(installer.path))
     leave_half_finished(site)
