@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from .report import Failure, Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .request import Request
@@ -47,22 +48,38 @@ def run(request: Request, generation: Path) -> None:
     for command in request.verify:
         progress.doing(f"verify: {command}")
         with tempfile.TemporaryDirectory(prefix="fleetenv-verify-") as folder, tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                [shell, "-c", _ACTIVE + command], cwd=folder, env=environment, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            process = None
             try:
+                with _undisturbed():
+                    process = subprocess.Popen(
+                        [shell, "-c", _ACTIVE + command], cwd=folder, env=environment, start_new_session=True,
+                        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                    )  # fmt: skip
                 status = process.wait(request.verify_timeout)
                 fault = f"ended with exit status {status}" if status >= 0 else f"was ended by signal {-status}"
             except subprocess.TimeoutExpired:
                 status, fault = 1, f"took longer than {request.verify_timeout:g} s"
             finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # also what it left running
-                process.wait()
+                if process:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)  # also what it left running
+                    process.wait()
             if status:
                 said = _last_lines(output.fileno())
                 raise Failure(f"verify: '{command}' {fault}{f': {said}' if said else ''}")
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let the signal that ends this process wait until what is being started is known, to be ended with it."""
+    came: list[int] = []
+    handler = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _last_lines(descriptor: int) -> str:
