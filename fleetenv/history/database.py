@@ -126,9 +126,11 @@ def _refuse_older(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, file: Path) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # In one statement, and so at one moment: another process may be making it.
+    version, application, tables = connection.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if application != APPLICATION and (application or version or tables):
         raise HistoryError(f"{file} is a database of another program's", hint="name another file with --history")
     if version > VERSION:
